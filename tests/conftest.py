@@ -1,0 +1,21 @@
+"""Fixtures of all rooms: a real S3 server, one per test process (so one per xdist worker)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from scalingsweep.store import Store
+from support import s3 as s3_support
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3_support.S3]:
+    """The server; `s3.store()` opens a store on a fresh prefix."""
+    with s3_support.serve(tmp_path_factory.mktemp("s3")) as served:
+        yield served
+
+
+@pytest.fixture
+def store(s3: s3_support.S3) -> Store:
+    """A store on a prefix of this test's own."""
+    return s3.store()
