@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from scalingsweep import fit, groups, laws
 from scalingsweep.api.sweep import SweepSpec
 from scalingsweep.errors import DataError, FitError
-from scalingsweep.fit import estimate
 from scalingsweep.fit.result import Verdict
 from scalingsweep.observations import Row
 
@@ -58,7 +57,7 @@ def _fit(
     spec: SweepSpec,
     group: groups.Group,
     *,
-    share: Sequence[laws.Role] = estimate.SHARED,
+    share: Sequence[laws.Role] = laws.SHARED,
 ) -> fit.Fit:
     return fit.fit(
         table,

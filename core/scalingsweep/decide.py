@@ -6,6 +6,7 @@ observes.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 from scalingsweep import cost, devices
@@ -217,12 +218,22 @@ def _judge(observed: Observed, attempts: list[Attempt], now: float) -> _Standing
     host_memory = sum(1 for attempt in spent if attempt.klass is Class.HOST_MEMORY)
     if len(spent) > retry.limit or host_memory > 1:
         return _Standing(failed=f"given up after {len(spent)} attempts: {last.message}")
-    if last.klass is Class.PREEMPTED:
+    again = _in_a_row(attempts, Class.PREEMPTED)
+    if again == 1:
         return _Standing()  # it has saved: go on whenever there is room
-    wait = min(retry.backoff_seconds * 2 ** max(0, len(spent) - 1), LONGEST_BACKOFF_SECONDS)
+    # what is preempted again and again backs off too, or it would start and stop for ever
+    times = again - 1 if again else max(1, len(spent))
+    wait = min(retry.backoff_seconds * 2.0 ** min(times - 1, 30), LONGEST_BACKOFF_SECONDS)
     assert last.ended is not None
     retry_at = last.ended + wait
     return _Standing(retry_at=retry_at if retry_at > now else None)
+
+
+def _in_a_row(attempts: list[Attempt], klass: Class) -> int:
+    """How many of the last attempts ended so, without another between them."""
+    return sum(
+        1 for _ in itertools.takewhile(lambda attempt: attempt.klass is klass, attempts[::-1])
+    )
 
 
 def _starts(

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = float | Floats
 Role = Literal["E", "A", "B", "alpha", "beta", "gamma"]
+SHARED: tuple[Role, ...] = ("E", "A", "alpha")
+"""What arms with the same validation corpus and tokenizer have in common by default."""
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0
 """C = 6 N D: two FLOPs a multiply-add, one pass forward and two back (Kaplan et al. 2020, table

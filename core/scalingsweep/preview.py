@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 import numpy as np
+from pydantic.alias_generators import to_camel
 
-from scalingsweep import cost, design, devices, groups, resolve
-from scalingsweep.fit import estimate
+from scalingsweep import cost, design, devices, groups, laws, resolve
 from scalingsweep.plan import Plan, Size, Trial
 
 DEFAULT_DEVICE = "H100"
@@ -107,8 +107,8 @@ class Preview:
                 "mfu": self.mfu,
             },
             "storageBytes": self.storage,
-            "sizes": [dataclasses.asdict(row) for row in self.sizes],
-            "corpora": [dataclasses.asdict(need) for need in self.text],
+            "sizes": [_wire(row) for row in self.sizes],
+            "corpora": [_wire(need) for need in self.text],
             "identifiability": [
                 {
                     "corpus": verdict.group.corpus,
@@ -127,6 +127,10 @@ class Preview:
             ],
             "warnings": list(self.warnings),
         }
+
+
+def _wire(row: SizeRow | TextNeed) -> dict[str, Any]:
+    return {to_camel(name): value for name, value in dataclasses.asdict(row).items()}
 
 
 def make(plan: Plan) -> Preview:
@@ -169,7 +173,7 @@ def _verdict(plan: Plan, group: groups.Group, law: str) -> GroupVerdict:
         arm=[trial.key.arm for trial, _ in cells],
         cluster=[(trial.key.size, trial.key.seed) for trial, _ in cells],
     )
-    share = estimate.SHARED if len(group.arms) > 1 else ()
+    share = laws.SHARED if len(group.arms) > 1 else ()
     found = design.examine(grid, law, share=share)
     return GroupVerdict(
         group=group,

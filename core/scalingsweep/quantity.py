@@ -21,7 +21,7 @@ def parse(value: float | str) -> int:
         ValueError: with the mend, for anything that is not a whole number from 1 up.
     """
     # the shortest text that reads back as this float: 1e24 is 10**24, not 999999999999999983222784
-    text = repr(value) if isinstance(value, int | float) else value.strip()
+    text = value.strip() if isinstance(value, str) else repr(value)
     match = _WRITTEN.fullmatch(text)
     if match is None:
         raise ValueError(f"{value!r} is not a count: write digits with k, M, B or T, as 50M")

@@ -32,8 +32,8 @@ class Attempt(Wire):
     accelerator: str | None = None
     """The device's name, for MFU; without it none is reported."""
     micro_batch: int | None = Field(default=None, ge=1)
-    """Sequences in one forward pass of one rank; left out, the largest that divides a rank's share
-    within a memory budget."""
+    """Most sequences in one forward pass of one rank, whose share is cut in equal parts; left out,
+    as many as have their logits in a quarter of a gigabyte (2 GB on a GPU)."""
     halvings: int = Field(default=0, ge=0, le=32)
     """How often the micro-batch is halved (and the accumulation doubled), after attempts that ran
     out of device memory."""

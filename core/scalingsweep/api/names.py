@@ -29,7 +29,7 @@ def _as_written(value: float | str) -> float | str:
 Count = Annotated[int, BeforeValidator(quantity.parse), Field(ge=1)]
 """A count of parameters, tokens or FLOPs, written 1000000, 1e24, `50M` or `1.3B`."""
 
-WrittenCount = Annotated[int | float | str, AfterValidator(_as_written)]
+WrittenCount = Annotated[int | float | str, BeforeValidator(_as_written)]
 """A count that keeps the way it was written, as its label."""
 
 

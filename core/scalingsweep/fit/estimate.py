@@ -26,12 +26,10 @@ from scalingsweep.fit.result import (
 )
 from scalingsweep.fit.solve import Solution
 from scalingsweep.fit.table import Table
-from scalingsweep.laws import Floats, Law, Role
+from scalingsweep.laws import SHARED, Floats, Law, Role
 from scalingsweep.logsum import EXPONENTS
 
 LEVEL = 0.95
-SHARED: tuple[Role, ...] = ("E", "A", "alpha")
-"""What arms with the same validation corpus and tokenizer have in common by default."""
 HELD_OUT_SAMPLES = 1000
 """Resamples of the fit that only measures coverage."""
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from scalingsweep import laws
 from scalingsweep.errors import ScalingSweepError
@@ -120,7 +119,7 @@ def losses(
     resampled = solution.layout.surface(repeated[:, None, :], arm).loss(N, D)
     reach = np.maximum(np.log(laws.flops(N, D) / spread.largest), 0.0)
     size = np.sqrt(spread.noise**2 + (spread.misfit * reach) ** 2)
-    noise = stats.t.rvs(spread.degrees, size=resampled.shape, random_state=rng)
+    noise = rng.standard_t(spread.degrees, size=resampled.shape)
     tail = (1 - level) / 2
     low, high = np.nanquantile(resampled * np.exp(size * noise), [tail, 1 - tail], axis=0)
     return low, high

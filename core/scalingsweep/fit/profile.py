@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from scalingsweep.fit import newton, solve
 from scalingsweep.fit.objective import Objective, Problem
@@ -120,7 +120,7 @@ def intervals(model: Gaussian, *, level: float = 0.95) -> tuple[Floats, Floats]:
     """
     layout = model.problem.layout
     P = len(model.theta)
-    threshold = float(stats.t.ppf(0.5 + level / 2, model.degrees))
+    threshold = float(special.stdtrit(model.degrees, 0.5 + level / 2))
     which = np.tile(np.arange(P, dtype=np.intp), 2)
     sign = np.repeat([-1.0, 1.0], P)
     end = np.where(sign < 0, layout.lower[which], layout.upper[which])

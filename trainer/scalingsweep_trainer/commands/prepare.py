@@ -1,0 +1,68 @@
+"""`scalingsweep-worker prepare`: preflight, tokenizer, shards, and which results exist already.
+
+It runs once for each generation of a spec, before anything asks for a GPU; whatever is wrong with
+storage, text or given checkpoints is said here.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from scalingsweep import check, groups, plan, resolve
+from scalingsweep.api import result
+from scalingsweep.api.attempt import Attempt
+from scalingsweep.api.outcome import Class, Outcome
+from scalingsweep.api.prepared import Prepared
+from scalingsweep.api.sweep import SweepSpec
+from scalingsweep.store import Store
+from scalingsweep_trainer import environment
+from scalingsweep_trainer import log as worker_log
+from scalingsweep_trainer.prepare import checkpoints, corpora
+
+
+def run(variables: Mapping[str, str]) -> Outcome:
+    """Prepare a sweep.
+
+    Raises:
+        SpecError: something that the manifest names is not as it must be.
+        TransientError: storage does not answer.
+    """
+    worker_log.start()
+    spec = environment.parse(SweepSpec, variables, environment.SPEC, at="spec")
+    attempt = environment.parse(Attempt, variables, environment.ATTEMPT)
+    check.spec(spec)
+    planned = plan.make(spec)
+    store = Store(attempt.storage)
+    store.check_writable()
+    base = Path(attempt.base)
+    text = corpora.run(
+        spec.corpora,
+        spec.tokenizer,
+        store=store,
+        base=base,
+        context_length=spec.model.context_length,
+    )
+    prepared = Prepared(
+        corpora=text.corpora,
+        tokenizer=text.tokenizer,
+        vocab_size=text.vocab_size,
+        checkpoints=checkpoints.look(planned, store=store, base=base),
+    )
+    observed = resolve.to_bitmap(_existing(planned, prepared, store))
+    return Outcome(
+        klass=Class.DONE,
+        message=f"{len(groups.of(spec))} groups of arms, {len(planned.trials)} trials",
+        prepared=prepared.model_copy(update={"observed": observed}),
+    )
+
+
+def _existing(planned: plan.Plan, prepared: Prepared, store: Store) -> list[bool]:
+    """For every observation in plan order, whether all its losses are in S3."""
+    specs = resolve.trials(planned, prepared)
+    found = {key: set(store.list(f"trials/{spec.id}/results/")) for key, spec in specs.items()}
+    return [
+        all(
+            result.key(specs[trial.key].id, D, validation) in found[trial.key]
+            for validation in specs[trial.key].validation
+        )
+        for trial, D in planned.observations
+    ]
