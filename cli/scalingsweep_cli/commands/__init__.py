@@ -1,0 +1,1 @@
+"""The subcommands: one module each, with its `command`; `main` imports the one that is called."""
