@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,3 +73,9 @@ def test_four_digits_survive(digits: int, power: int) -> None:
 @given(st.floats(min_value=1, max_value=1e30).map(lambda x: float(int(x))))
 def test_a_float_and_its_text_are_the_same_count(value: float) -> None:
     assert quantity.parse(value) == quantity.parse(repr(value))
+
+
+@pytest.mark.parametrize("value", [True, None, {}, [1], {"k": 1}])
+def test_what_is_no_number_at_all_is_refused_like_any_other_text(value: Any) -> None:
+    with pytest.raises(ValueError, match="is not a count"):
+        quantity.parse(value)

@@ -1,0 +1,72 @@
+# `make` prints this index. Every target that people call has a line after ##.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+GENERATED := docs/manifest.md
+
+.PHONY: help
+help: ## this index
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(STAMP) ## .venv with everything that one machine and the tests need
+
+# The stamp is younger than what it was made from, so a second call does nothing.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ScalingSweep needs Python 3.11 or newer: install it, or name one with make PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || test -x $(BIN)/pip || \
+	  { echo "$(PYTHON) cannot make a virtual environment (no ensurepip): install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (once; 5 GB with the CUDA build of torch, a few minutes)"
+	@if test -x $(BIN)/uv; then $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	  else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; fi
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## from nothing to a fitted law: real text, a real study, a report (about 15 minutes)
+	@$(BIN)/python -m hack.demo_text build/demo-text
+	@$(BIN)/scalingsweep run examples/quickstart/sweep.yaml
+
+# One thread a process: more of them slow small matrices down, and two test workers share the cores.
+.PHONY: test
+test: $(STAMP) ## unit and integration tests (under 10 minutes on 2 cores)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not e2e"
+
+.PHONY: test-long
+test-long: $(STAMP) ## end-to-end tests: whole studies
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m e2e
+
+.PHONY: lint
+lint: $(STAMP) ## ruff, and which room may import which
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports
+
+.PHONY: types
+types: $(STAMP) ## mypy, strict, over everything
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(STAMP) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: generate
+generate: $(STAMP) ## write anew what is generated: docs/manifest.md
+	@$(BIN)/python -m hack.manifest_reference
+
+.PHONY: verify
+verify: lint types generate ## lint, types, contracts, and generated files that are up to date
+	@git diff --exit-code -- $(GENERATED) || \
+	  { echo "generated files were out of date: commit what make generate wrote" >&2; exit 1; }
+
+.PHONY: clean
+clean: ## remove caches and the demo's text; studies (.scalingsweep) and .venv stay
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find core cli trainer tests hack -name __pycache__ -type d -prune -exec rm -rf {} +
