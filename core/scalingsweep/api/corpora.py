@@ -1,10 +1,10 @@
 """Text: the corpora of a study and its tokenizer."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scalingsweep.api import names
+from scalingsweep.api import cluster
 from scalingsweep.api.names import Name, Uri
 from scalingsweep.api.wire import Wire
 
@@ -13,13 +13,23 @@ class Validation(Wire):
     """What is held out of a corpus."""
 
     fraction: float = Field(default=0.01, gt=0, le=0.5)
-    """Share of the documents (or groups) that is held out: those whose content hash is smallest."""
+    """Share of the documents (or groups) that is held out: those whose hash lies in the lowest part
+    of all hashes, the same part in every corpus."""
     max_tokens: int = Field(default=1_000_000, ge=1)
     """At most this many held-out tokens are evaluated; the rest stays held out, unused."""
 
 
 class Corpus(Wire):
     """One body of text."""
+
+    guards: ClassVar = (
+        cluster.Rule(
+            cel="self.format != 'text' || !has(self.groupBy) || self.groupBy == 'file'",
+            message="groupBy of a text corpus is `file`; other formats can name a field",
+            at=".groupBy",
+        ),
+        cluster.S3_URI,
+    )
 
     name: Name
     """What arms call it; it becomes part of column names."""
@@ -57,6 +67,21 @@ class TrainedTokenizer(Wire):
 class Tokenizer(Wire):
     """Where the tokenizer comes from: `train` or `uri`."""
 
+    one_of: ClassVar = ("train", "uri")
+    guards: ClassVar = (
+        cluster.Rule(
+            cel="!has(self.uri) || has(self.vocabSize)",
+            message="vocabSize is required with uri: the tokenizer's number of tokens",
+            at=".vocabSize",
+        ),
+        cluster.Rule(
+            cel="!has(self.train) || !has(self.vocabSize)",
+            message="vocabSize belongs inside train",
+            at=".vocabSize",
+        ),
+        cluster.S3_URI,
+    )
+
     train: TrainedTokenizer | None = None
     """Make one from the corpora."""
     uri: Uri | None = None
@@ -65,8 +90,7 @@ class Tokenizer(Wire):
     """With `uri`: its number of tokens, so that a plan needs no look at it; checked by prepare."""
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        names.exactly_one(self, "train", "uri")
+    def _size_is_known(self) -> Self:
         if self.uri is not None and self.vocab_size is None:
             raise ValueError("vocabSize is required with uri: the tokenizer's number of tokens")
         if self.train is not None and self.vocab_size is not None:

@@ -97,11 +97,11 @@ def label(law: Law) -> str:
     """How the fit is called in words."""
     name = "Chinchilla’s law" if law.fit.get("law") == laws.Law.CHINCHILLA else "the extended law"
     arms = law.fit.get("arms", ())
-    return (
-        f"{name}, fitted jointly over {', '.join(arms[:-1])} and {arms[-1]}"
-        if len(arms) > 1
-        else name
-    )
+    if len(arms) < 2:
+        return name
+    if not any(p.get("shared") for p in law.fit.get("parameters", {}).values()):
+        return f"{name}, fitted to each arm for itself"
+    return f"{name}, fitted jointly over {', '.join(arms[:-1])} and {arms[-1]}"
 
 
 def pairs(study: Study) -> list[tuple[Arm, Arm]]:

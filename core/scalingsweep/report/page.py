@@ -111,7 +111,7 @@ def _subtitle(study: Study) -> str:
 
 def _cautions(study: Study) -> list[tuple[str, Sequence[str]]]:
     """Titles and lines of the box that says what the study does not know."""
-    warned = [text for fit in study.fits for text in fit.get("warnings", ())]
+    warned = [f"{fit.get('law')}: {text}" for fit in study.fits for text in fit.get("warnings", ())]
     dropped = [
         f"row {one.get('row')}: {one.get('reason')}"
         for fit in study.fits
