@@ -67,7 +67,10 @@ class Layout:
 
     def log_terms(self, theta: Floats) -> Floats:
         """(R, P) -> (3, R, n): the logarithm of each term of the law on each row."""
-        return np.stack([theta[:, self.term == k] @ self.V[self.term == k] for k in range(3)])
+        out = np.empty((3, len(theta), self.V.shape[1]))
+        for k in range(3):
+            np.matmul(theta[:, self.term == k], self.V[self.term == k], out=out[k])
+        return out
 
     def log_loss(self, theta: Floats) -> tuple[Floats, Floats]:
         """(R, P) -> log L of shape (R, n), and each term's share of L, of shape (3, R, n)."""

@@ -1,8 +1,9 @@
 """What a fit minimises, with its first and second derivatives, for many resamples at once.
 
 `solve` calls `evaluate` once per iteration. With shares s_k and V of `logsum`, g = s V is the
-gradient of log L, and its Hessian is sum_k s_k v_k v_kᵀ - g gᵀ, so Newton's matrix costs two small
-products.
+gradient of log L, and its Hessian is sum_k s_k v_k v_kᵀ - g gᵀ. V is common to all resamples, so
+that both matrices are products of (R, n) weights with V's own products: one large matrix product
+for each pair of terms, where a product for each resample takes twice as long.
 """
 
 from dataclasses import dataclass
@@ -74,42 +75,90 @@ def evaluate(
         problem: the table and the objective.
         theta: (R, P)
         weights: (R, n) or (1, n), how often each row counts.
-        loss: (R, n) where the caller works on a part of R problems with losses of their own.
+        loss: (R, n) where the caller works on a part of R problems with losses of their own, or
+            (1, n).
     """
     layout = problem.layout
     measured = problem.loss if loss is None else loss
     log_loss, shares = layout.log_loss(theta)
-    J = np.ascontiguousarray(shares[layout.term].transpose(1, 0, 2)) * layout.V
-    Jt = J.transpose(0, 2, 1)
+    if problem.precision is not None:
+        return _correlated(problem.precision, layout, shares, log_loss - np.log(measured))
     if problem.objective is Objective.MSE:
         predicted = np.exp(log_loss)
         r = predicted - measured
         slope = weights * r * predicted
-        majorizer = (J * (weights * predicted**2)[:, None]) @ Jt
-        hessian = majorizer.copy()
+        curved = weights * predicted**2
         value = 0.5 * (weights * r * r).sum(axis=1)
+        straight = curved
     else:
         r = log_loss - np.log(measured)
-        if problem.precision is not None:
-            slope = r @ problem.precision
-            majorizer = (J @ problem.precision) @ Jt
-            value = 0.5 * (slope * r).sum(axis=1)
-            hessian = majorizer - (J * slope[:, None]) @ Jt
-        elif problem.objective is Objective.LOG_MSE:
+        if problem.objective is Objective.LOG_MSE:
             slope = weights * r
-            majorizer = (J * np.broadcast_to(weights, r.shape)[:, None]) @ Jt
+            straight = np.broadcast_to(weights, r.shape)
+            curved = weights - slope
             value = 0.5 * (slope * r).sum(axis=1)
-            hessian = majorizer - (J * slope[:, None]) @ Jt
         else:
             size, delta = np.abs(r), problem.delta
-            inside = size <= delta
             clipped = np.clip(r, -delta, delta)
             slope = weights * clipped
+            straight = weights * (delta / np.maximum(size, delta))
+            curved = weights * (size <= delta) - slope
             # huber = clipped (r - clipped / 2) on both branches
             value = (slope * (r - 0.5 * clipped)).sum(axis=1)
-            majorizer = (J * (weights * (delta / np.maximum(size, delta)))[:, None]) @ Jt
-            hessian = (J * (weights * inside - slope)[:, None]) @ Jt
-    same_term = layout.term[:, None] == layout.term[None, :]
-    Jslope = J * slope[:, None]
-    hessian += np.where(same_term, Jslope @ layout.V.T, 0.0)
-    return Quadratic(value=value, gradient=Jslope.sum(axis=2), hessian=hessian, majorizer=majorizer)
+    majorizer, hessian = _products(layout, shares, straight, curved, slope)
+    return Quadratic(
+        value=value,
+        gradient=_gradient(layout, shares, slope),
+        hessian=hessian,
+        majorizer=majorizer,
+    )
+
+
+def _gradient(layout: Layout, shares: Floats, slope: Floats) -> Floats:
+    """(R, P): Σ slope d log L / d theta over the rows."""
+    out = np.empty((len(slope), len(layout.term)))
+    for k, share in enumerate(shares):
+        out[:, layout.term == k] = (slope * share) @ layout.V[layout.term == k].T
+    return out
+
+
+def _products(
+    layout: Layout, shares: Floats, straight: Floats, curved: Floats, slope: Floats
+) -> tuple[Floats, Floats]:
+    """Two of (R, P, P): Σ straight g gᵀ, and Σ curved g gᵀ + slope Σ_k s_k v_k v_kᵀ."""
+    R, n = slope.shape
+    P = len(layout.term)
+    majorizer, hessian = np.empty((R, P, P)), np.empty((R, P, P))
+    of_term = [np.flatnonzero(layout.term == k) for k in range(len(shares))]
+    for a, rows in enumerate(of_term):
+        for b, columns in enumerate(of_term[: a + 1]):
+            products = (layout.V[rows, None] * layout.V[columns]).reshape(-1, n).T
+            both = shares[a] * shares[b]
+            weight = curved * both
+            if a == b:
+                weight += slope * shares[a]
+            for matrix, block in (
+                (majorizer, (straight * both) @ products),
+                (hessian, weight @ products),
+            ):
+                blocks = block.reshape(R, len(rows), len(columns))
+                matrix[:, rows[:, None], columns] = blocks
+                matrix[:, columns[:, None], rows] = blocks.transpose(0, 2, 1)
+    return majorizer, hessian
+
+
+def _correlated(precision: Floats, layout: Layout, shares: Floats, r: Floats) -> Quadratic:
+    """½ r' Q r."""
+    J = np.ascontiguousarray(shares[layout.term].transpose(1, 0, 2)) * layout.V
+    Jt = J.transpose(0, 2, 1)
+    slope = r @ precision
+    majorizer = (J @ precision) @ Jt
+    sloped = J * slope[:, None]
+    same_term = layout.term[:, None] == layout.term
+    hessian = majorizer - sloped @ Jt + np.where(same_term, sloped @ layout.V.T, 0.0)
+    return Quadratic(
+        value=0.5 * (slope * r).sum(axis=1),
+        gradient=sloped.sum(axis=2),
+        hessian=hessian,
+        majorizer=majorizer,
+    )
