@@ -7,5 +7,6 @@ boto3 is imported when the first store is opened, so that `plan` and `--help` do
 
 from scalingsweep.store.bucket import Store
 from scalingsweep.store.faults import Missing
+from scalingsweep.store.patience import PATIENCE_SECONDS, Patience
 
-__all__ = ["Missing", "Store"]
+__all__ = ["PATIENCE_SECONDS", "Missing", "Patience", "Store"]

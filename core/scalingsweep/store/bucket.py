@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalingsweep.api.storage import S3Location
-from scalingsweep.errors import DataError, TransientError
+from scalingsweep.errors import DataError, SpecError, TransientError
 from scalingsweep.store import connection, faults
+from scalingsweep.store.patience import Patience
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -21,6 +22,10 @@ T = TypeVar("T")
 _PART_BYTES = 32 * 2**20
 # 409 means that another conditional write of the same key was in flight: S3 asks us to try again.
 _CONFLICT_TRIES = 5
+_WRITER_LENGTH = len(uuid.UUID(int=0).hex)
+# Pieces of a body that was cut short, and whole uploads whose last answer was lost: tried again
+# at once, this often, also by a store without patience.
+_AT_ONCE = 3
 
 
 class Store:
@@ -32,7 +37,8 @@ class Store:
         *,
         field: str = "spec.storage.s3",
         keys: Mapping[str, str] | None = None,
-        attempts: int = 5,
+        attempts: int | None = None,
+        patience: Patience | None = None,
         client: "S3Client | None" = None,
     ) -> None:
         """Open a location; nothing is sent yet.
@@ -41,21 +47,25 @@ class Store:
             location: where.
             field: where the manifest gives the location, for errors.
             keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; left out, the environment's.
-            attempts: tries of each request, with backoff between them.
+            attempts: tries of each request before it counts as failed; 5, or 2 with patience,
+                which begins after them.
+            patience: of those who know that the location is right, and would rather wait for the
+                server than fail; none when left out.
             client: an open client to share (see `beside`).
         """
         prefix = location.prefix.strip("/")
         self.location = location
         self.field = field
         self._root = f"{prefix}/" if prefix else ""
+        self._patience = patience
         self._client = client or connection.client(
-            location, field, keys=keys or {}, attempts=attempts
+            location, field, keys=keys or {}, attempts=attempts or (2 if patience else 5)
         )
 
     def beside(self, bucket: str, prefix: str, *, field: str) -> "Store":
         """Another bucket or prefix of the same server: where a corpus or a checkpoint lies."""
         location = self.location.model_copy(update={"bucket": bucket, "prefix": prefix})
-        return Store(location, field=field, client=self._client)
+        return Store(location, field=field, patience=self._patience, client=self._client)
 
     def address(self, key: str) -> str:
         """The whole `s3://` address of a key, for messages."""
@@ -67,7 +77,7 @@ class Store:
         Raises:
             Missing: there is no such object (so do all methods that read one).
             SpecError: the manifest's storage is wrong (so do all methods).
-            TransientError: the server does not answer, after retries (so do all methods).
+            TransientError: the server does not answer, however patiently asked (so do all methods).
         """
         return self._read(key, {})
 
@@ -93,7 +103,7 @@ class Store:
             code = self._call(key, lambda: self._put_new(key, data, writer))
             if code == "":
                 return True
-            if code == "PreconditionFailed":
+            if code in {"PreconditionFailed", "412"}:
                 return self._writer(key) == writer
             time.sleep(0.1 * 2**attempt)
         raise TransientError(f"{self.address(key)}: other writers keep it busy; try again later")
@@ -153,12 +163,21 @@ class Store:
     def upload_file(self, key: str, path: Path) -> None:
         """Write a file's content, in parts and several at a time where it is large."""
         at = self._at(key)
-        self._call(
-            key,
-            lambda: self._client.upload_file(
-                str(path), at["Bucket"], at["Key"], Config=_transfer()
-            ),
-        )
+        for left in reversed(range(_AT_ONCE)):
+            try:
+                self._call(
+                    key,
+                    lambda: self._client.upload_file(
+                        str(path), at["Bucket"], at["Key"], Config=_transfer()
+                    ),
+                )
+            except faults.Missing:
+                # The upload in parts is gone: it was aborted from outside, or completed by a
+                # request whose answer was lost. To write the same once more is right in both cases.
+                if left:
+                    continue
+                raise
+            return
 
     def download_file(self, key: str, path: Path) -> None:
         """Read an object into a file, which appears whole or not at all."""
@@ -171,13 +190,24 @@ class Store:
             ),
         )
 
-    def abort_multipart(self, prefix: str) -> int:
-        """Abort the uploads that a killed process left open under `prefix`; how many there were."""
+    def abort_multipart(
+        self, prefix: str, wanted: Callable[[str], bool] = lambda _key: True
+    ) -> int:
+        """Abort the uploads that a killed process left open.
+
+        Args:
+            prefix: under which they are looked for.
+            wanted: whether the upload of a key is to be aborted.
+
+        Returns:
+            How many there were.
+        """
         where: dict[str, Any] = {"Bucket": self.location.bucket, "Prefix": self._root + prefix}
         pages = self._client.get_paginator("list_multipart_uploads").paginate(**where)
         found = self._call(
             prefix, lambda: [upload for page in pages for upload in page.get("Uploads", ())]
         )
+        found = [upload for upload in found if wanted(upload["Key"].removeprefix(self._root))]
         for upload in found:
             self._abort(upload["Key"], upload["UploadId"])
         return len(found)
@@ -193,6 +223,27 @@ class Store:
         self.get(key)
         self.delete(key)
 
+    def check_conditional(self) -> None:
+        """See that of two conditional writes (If-None-Match) the second is refused.
+
+        Claims and results stand on nothing else, and a server that ignores the header looks like
+        one that honours it until two attempts have mixed their numbers.
+
+        Raises:
+            SpecError: it is not.
+        """
+        key = f"preflight-{uuid.uuid4().hex}"
+        try:
+            if self.put_if_absent(key, b"first") and self.put_if_absent(key, b"second"):
+                raise SpecError(
+                    f"{self.field}.endpoint",
+                    f"{self.location.endpoint or 'AWS'} lets a second conditional write through "
+                    "(it ignores If-None-Match), so two attempts could mix their results: "
+                    "use an S3 server that honours it",
+                )
+        finally:
+            self.delete(key)
+
     def _abort(self, whole_key: str, upload: str) -> None:
         at: dict[str, Any] = {"Bucket": self.location.bucket, "Key": whole_key, "UploadId": upload}
         with contextlib.suppress(faults.Missing):  # it was completed or aborted meanwhile
@@ -202,17 +253,22 @@ class Store:
         return {"Bucket": self.location.bucket, "Key": self._root + key}
 
     def _read(self, key: str, extra: dict[str, Any]) -> bytes:
-        return self._call(key, lambda: self._body(key, extra), tries=3)
+        return self._call(key, lambda: self._body(key, extra), at_once=_AT_ONCE)
 
     def _body(self, key: str, extra: dict[str, Any]) -> bytes:
         return self._client.get_object(**self._at(key), **extra)["Body"].read()
 
     def _pages(self, prefix: str, extra: dict[str, Any]) -> Iterator[Any]:
-        paginator = self._client.get_paginator("list_objects_v2")
+        # Not by boto3's paginator: one that has raised is exhausted, and asked again it would end
+        # the list in the middle.
         where: dict[str, Any] = {"Bucket": self.location.bucket, "Prefix": self._root + prefix}
-        pages = iter(paginator.paginate(**where, **extra))
-        while (page := self._call(prefix, lambda: next(pages, None))) is not None:
+        where |= extra
+        while True:
+            page: Any = self._call(prefix, lambda: self._client.list_objects_v2(**where))
             yield page
+            if not page.get("IsTruncated"):
+                return
+            where["ContinuationToken"] = page["NextContinuationToken"]
 
     def _put_new(self, key: str, data: bytes, writer: str) -> str:
         """The code with which a conditional write was refused, or an empty string."""
@@ -224,36 +280,52 @@ class Store:
             )
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if code in {"PreconditionFailed", "ConditionalRequestConflict"}:
+            # the bare numbers are answers whose body was cut
+            if code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
                 return code
             raise
         return ""
 
     def _writer(self, key: str) -> str | None:
-        try:
-            head = self._call(key, lambda: self._client.head_object(**self._at(key)))
-        except faults.Missing:
-            return None  # it was deleted since; somebody else's all the same
-        return head["Metadata"].get("writer")
-
-    def _call(self, key: str, request: Callable[[], T], *, tries: int = 1) -> T:
-        """The request's answer, or our error. botocore itself never retries a body cut short."""
-        while True:
-            tries -= 1
+        for _ in range(_AT_ONCE):
             try:
-                return request()
-            except Exception as error:
-                known = faults.translate(
-                    error,
-                    address=self.address(key),
-                    endpoint=self.location.endpoint,
-                    field=self.field,
-                )
-                if known is error:
-                    raise
-                if tries > 0 and isinstance(known, TransientError):
-                    continue
-                raise known from error
+                head = self._call(key, lambda: self._client.head_object(**self._at(key)))
+            except faults.Missing:
+                return None  # it was deleted since; somebody else's all the same
+            found = head["Metadata"].get("writer")
+            if found is not None and len(found) == _WRITER_LENGTH:
+                return found
+        return None  # not written by us, or its headers are cut every time
+
+    def _call(self, key: str, request: Callable[[], T], *, at_once: int = 1) -> T:
+        """The request's answer, or our error.
+
+        Args:
+            key: what it is about.
+            request: asks; it may be called again.
+            at_once: calls before patience begins: botocore never repeats a body cut short.
+        """
+        for _ in range(at_once - 1):
+            with contextlib.suppress(TransientError):
+                return self._ask(key, request)
+        if self._patience is None:
+            return self._ask(key, request)
+        return self._patience.ask(lambda: self._ask(key, request))
+
+    def _ask(self, key: str, request: Callable[[], T]) -> T:
+        try:
+            return request()
+        except Exception as error:
+            known = faults.translate(
+                error,
+                address=self.address(key),
+                endpoint=self.location.endpoint,
+                field=self.field,
+                trusted=self._patience is not None and self._patience.trusted,
+            )
+            if known is error:
+                raise
+            raise known from error
 
 
 def _json(value: Any) -> bytes:

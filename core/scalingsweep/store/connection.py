@@ -6,7 +6,7 @@ metadata service of a cloud machine must not be asked on a laptop that has no an
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scalingsweep.api.storage import S3Location
@@ -35,6 +35,7 @@ def client(
     """
     import boto3
     import botocore.session
+    from botocore import handlers
     from botocore.config import Config
 
     session = botocore.session.Session(
@@ -63,7 +64,7 @@ def client(
         response_checksum_validation="when_required",
     )
     try:
-        return boto3.Session(botocore_session=session).client(
+        made = boto3.Session(botocore_session=session).client(
             "s3",
             endpoint_url=location.endpoint,
             region_name=region or "us-east-1",
@@ -76,6 +77,27 @@ def client(
         raise SpecError(
             f"{field}.endpoint", f"{error}; write it as https://host:port, or leave it out for AWS"
         ) from None
+    # With "Expect: 100-continue" a connection that is cut amid the interim answer lets botocore
+    # spin for ever (awsrequest.AWSConnection._consume_headers reads on at the end of the stream);
+    # without it a write also saves a round trip.
+    made.meta.events.unregister("before-call.s3", handlers.add_expect_header)
+    made.meta.events.register("before-parse.s3", _whole)
+    return made
+
+
+def _whole(response_dict: Mapping[str, Any], operation_model: Any, **_: object) -> None:
+    """Refuse a good answer whose headers were cut: Python's HTTP client takes them for whole.
+
+    Its body then has no length, so that it reads as empty: a list of nothing, a file of no bytes.
+    """
+    from botocore.exceptions import ConnectionClosedError
+
+    headers = {name.lower() for name, value in response_dict["headers"].items() if value.strip()}
+    framed = {"content-length", "transfer-encoding"} & headers
+    if operation_model.name == "UploadPart":
+        framed &= headers if "etag" in headers else set()
+    if response_dict["status_code"] in {200, 206} and not framed:
+        raise ConnectionClosedError(endpoint_url=operation_model.name)
 
 
 def _is_loopback(endpoint: str | None) -> bool:

@@ -31,7 +31,9 @@ _LATER = {
 }  # fmt: skip
 
 
-def translate(error: Exception, *, address: str, endpoint: str | None, field: str) -> Exception:
+def translate(
+    error: Exception, *, address: str, endpoint: str | None, field: str, trusted: bool = False
+) -> Exception:
     """What to raise instead of `error`.
 
     Args:
@@ -39,6 +41,7 @@ def translate(error: Exception, *, address: str, endpoint: str | None, field: st
         address: `s3://bucket/key` of the request.
         endpoint: the location's endpoint, None for AWS.
         field: where the manifest gives the location: `spec.storage.s3`.
+        trusted: whether the location was found right before (`Patience.trusted`).
 
     Returns:
         Missing, SpecError or TransientError; `error` itself when it is a bug of ours.
@@ -52,6 +55,8 @@ def translate(error: Exception, *, address: str, endpoint: str | None, field: st
     ):
         error = error.__context__  # the transfer manager wraps the answer that tells what is wrong
     if isinstance(error, boto.ClientError):
+        if trusted and _is_wordless(error):
+            return TransientError(f"{address}: an answer of {at} was cut short; try again")
         return _refusal(error, address, at, field)
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
         return SpecError(
@@ -64,15 +69,22 @@ def translate(error: Exception, *, address: str, endpoint: str | None, field: st
             f"{field}.endpoint",
             f"{at} has a certificate that is not trusted; point AWS_CA_BUNDLE at its authority's",
         )
-    if isinstance(error, boto.EndpointConnectionError) and "resolve" in str(
+    unresolved = isinstance(error, boto.EndpointConnectionError) and "resolve" in str(
         error.kwargs.get("error")
-    ):
+    )
+    if unresolved and not trusted:
         return SpecError(f"{field}.endpoint", f"no machine answers to the name in {at}; correct it")
     if isinstance(error, boto.ParamValidationError):
         return SpecError(f"{field}.bucket", f"{address} is no valid S3 address; correct the name")
     if isinstance(error, boto.BotoCoreError | Boto3Error | OSError):
         return TransientError(f"{address}: {at} does not answer ({_one_line(error)}); try again")
     return error
+
+
+def _is_wordless(error: "ClientError") -> bool:
+    """Whether a refusal lacks the words that S3 always gives, except to HEAD."""
+    code = error.response.get("Error", {}).get("Code", "")
+    return code.isdigit() and not error.operation_name.startswith("Head")
 
 
 def _refusal(error: "ClientError", address: str, at: str, field: str) -> ScalingSweepError:
@@ -99,6 +111,12 @@ def _refusal(error: "ClientError", address: str, at: str, field: str) -> Scaling
     if code in _REGION:
         return SpecError(
             f"{field}.region", f"{at} says that {bucket!r} is elsewhere ({words or code})"
+        )
+    if code == "NotImplemented":
+        return SpecError(
+            f"{field}.endpoint",
+            f"{at} does not know {error.operation_name} as we need it ({words}): "
+            "use an S3 server that honours If-None-Match",
         )
     if code in _LATER or status >= 500:
         return TransientError(f"{address}: {at} answered {code} ({words}); try again later")
