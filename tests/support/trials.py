@@ -20,6 +20,7 @@ from scalingsweep.api.outcome import Outcome
 from scalingsweep.api.shape import Shape
 from scalingsweep.api.trial import NUMERICS_VERSION, Optimizer, TrialSpec, WsdSchedule
 from scalingsweep.store import Store
+from scalingsweep_trainer import drill
 from scalingsweep_trainer.trial import checkpoint, process, ranks, run
 from scalingsweep_trainer.trial.state import State
 from scalingsweep_trainer.trial.stop import Stop
@@ -117,6 +118,7 @@ def result(store: Store, trial: TrialSpec, tokens: int | None = None) -> dict[st
 
 def snapshot(store: Store, trial: TrialSpec, branch: str, step: int) -> dict[str, torch.Tensor]:
     """All tensors of a checkpoint of any generation."""
+    process.settle(threads=1)
     state = State.build(trial, ranks.alone("cpu"))
     found = state.empty()
     place = max(
@@ -124,6 +126,12 @@ def snapshot(store: Store, trial: TrialSpec, branch: str, step: int) -> dict[str
     )
     checkpoint.load(store, trial.id, place, found, state.ranks)
     return found
+
+
+def ledger(store: Store, trial: TrialSpec) -> str:
+    """The digest of all sequences consumed up to the last budget's end."""
+    letters = snapshot(store, trial, str(trial.budgets[-1]), trial.budgets[-1] // trial.step_tokens)
+    return bytes(letters["ledger"].tolist()).decode()
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -139,9 +147,9 @@ class Worker:
     outcome_path: Path
     port: int
 
-    def wait(self) -> Outcome:
+    def wait(self, seconds: float = 120) -> Outcome:
         """Its outcome; the exit code is checked against it by the caller if it cares."""
-        self.process.wait(timeout=120)
+        self.process.wait(timeout=seconds)
         return Outcome.model_validate_json(self.outcome_path.read_bytes())
 
     def await_object(self, store: Store, prefix: str) -> str:
@@ -160,9 +168,15 @@ class Worker:
 
 @contextmanager
 def worker(
-    s3: s3_support.S3, store: Store, trial: TrialSpec, folder: Path, **attempt: Any
+    s3: s3_support.S3,
+    store: Store,
+    trial: TrialSpec,
+    folder: Path,
+    *,
+    fault: str | None = None,
+    **attempt: Any,
 ) -> Iterator[Worker]:
-    """A worker's process at this trial; killed when the block ends."""
+    """A worker's process at this trial, with a fault (`drill`); killed when the block ends."""
     told = Attempt(sweep="test", storage=store.location, cache=str(folder / "cache"), **attempt)
     path = folder / f"outcome-{time.monotonic_ns()}.json"
     environment = {
@@ -171,6 +185,7 @@ def worker(
         "SCALINGSWEEP_TRIAL": json.dumps(trial.to_wire()),
         "SCALINGSWEEP_ATTEMPT": json.dumps(told.to_wire()),
         "SCALINGSWEEP_OUTCOME": str(path),
+        **({drill.VARIABLE: fault} if fault else {}),
     }
     command = [sys.executable, "-m", "scalingsweep_trainer.main", "trial"]
     with subprocess.Popen(command, env=environment, start_new_session=True) as child:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from scalingsweep import order
 from scalingsweep.api.shape import Shape
@@ -12,7 +13,9 @@ from scalingsweep.api.trial import NUMERICS_VERSION, CosineSchedule, Replay, Tri
 from scalingsweep.errors import DataError
 from scalingsweep.store import Store
 from scalingsweep_trainer.data import stream
-from scalingsweep_trainer.data.batches import Batch, Batches
+from scalingsweep_trainer.data.batches import Batch, Batches, MicroBatch
+from scalingsweep_trainer.trial import loop
+from scalingsweep_trainer.trial.model import IGNORED
 from support import token_shards
 
 TARGET, SOURCE, TOKENIZER = "a" * 32, "b" * 32, "0" * 32
@@ -165,3 +168,13 @@ def test_a_corpus_that_does_not_fit_the_trial_is_refused(store: Store, tmp_path:
     token_shards.write(store, "corpora", TARGET, np.arange(CONTEXT))
     with pytest.raises(DataError, match="less than one sequence"):
         stream.of(spec(replay=None), store, tmp_path)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_row_that_does_not_count_has_no_labels_and_keeps_its_inputs(rows: int) -> None:
+    ids = np.arange(rows * 5).reshape(rows, 5)
+    part = MicroBatch(tokens=ids.copy(), counts=np.arange(rows) < rows - 1)
+    inputs, labels = loop.tensors(part, torch.device("cpu"))
+    assert inputs.tolist() == ids[:, :-1].tolist()
+    assert labels.tolist() == [*ids[:-1, 1:].tolist(), [IGNORED] * 4]
+    assert part.tokens.tolist() == ids.tolist()

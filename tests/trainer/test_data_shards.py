@@ -65,6 +65,26 @@ def test_a_damaged_shard_is_refused(store: Store, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.suffix in {".bin", ".part"}]
 
 
+def test_a_truncated_shard_is_refused(store: Store, tmp_path: Path) -> None:
+    """In S3; in the cache, where a machine that lost power left it, it is fetched anew."""
+    token_shards.write(store, "corpora", "d", np.arange(100))
+    assert Shards(store, "corpora", "d", tmp_path).read(98, 100).tolist() == [98, 99]
+    (cached,) = tmp_path.rglob("*.bin")
+    cached.write_bytes(cached.read_bytes()[:-2])
+    assert Shards(store, "corpora", "d", tmp_path).read(98, 100).tolist() == [98, 99]
+    store.put("corpora/d/shard-00000.bin", store.get("corpora/d/shard-00000.bin")[:-2])
+    with pytest.raises(DataError, match="does not match its index"):
+        Shards(store, "corpora", "d", tmp_path / "elsewhere").read(0, 1)
+
+
+def test_an_index_whose_shards_do_not_add_up_is_refused(store: Store, tmp_path: Path) -> None:
+    token_shards.write(store, "corpora", "d", np.arange(100), cuts=[50])
+    index = store.get_json("corpora/d/index.json")
+    store.put_json("corpora/d/index.json", {**index, "shards": index["shards"][:1]})
+    with pytest.raises(DataError, match="is damaged; remove it"):
+        Shards(store, "corpora", "d", tmp_path)
+
+
 @pytest.mark.parametrize("index", [{}, [], {"tokens": 1}, {"dtype": "int8"}])
 def test_a_damaged_index_is_refused(store: Store, tmp_path: Path, index: Any) -> None:
     store.put_json("corpora/d/index.json", index)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from scalingsweep_trainer import endings
 from scalingsweep_trainer.trial import checkpoint, claim, weights
 from scalingsweep_trainer.trial.ranks import alone
 from scalingsweep_trainer.trial.state import State
-from scalingsweep_trainer.trial.stop import Stop
 from support import markov, s3, token_shards, trials
 from support.trials import STEP
 
@@ -229,39 +229,6 @@ def test_bf16_trains_with_weights_of_full_precision(
     assert {value.dtype for name, value in after.items() if "weight" in name} == {torch.float32}
 
 
-def test_a_stop_saves_and_the_next_attempt_goes_on_bit_for_bit(
-    store: Store, corpus: trials.Corpus, tmp_path: Path
-) -> None:
-    spec = trials.spec(corpus, (40,))
-
-    class StopAt(Stop):
-        """Asked once per step, and told to stop at one of them."""
-
-        def __init__(self, looks: int) -> None:
-            self._looks = looks
-
-        @property
-        def requested(self) -> bool:  # type: ignore[override] # a flag that raises itself
-            self._looks -= 1
-            return self._looks < 0
-
-    for looks, step in ((11, 11), (24, 35)):
-        with pytest.raises(endings.Preempted) as caught:
-            trials.train(store, spec, tmp_path, stop=StopAt(looks))
-        assert caught.value.step == step
-    # the third one is stopped while it evaluates: the decayed model is saved already
-    with pytest.raises(endings.Preempted, match="evaluation"):
-        trials.train(store, spec, tmp_path, stop=StopAt(5))
-    assert trials.train(store, spec, tmp_path).generation == 4
-    whole = trials.spec(corpus, (40,), id="b" * 32)
-    trials.train(store, whole, tmp_path)
-    branch = str(40 * STEP)
-    assert trials.same(
-        trials.snapshot(store, spec, branch, 40), trials.snapshot(store, whole, branch, 40)
-    )
-    assert trials.result(store, spec)["loss"] == trials.result(store, whole)["loss"]
-
-
 def test_only_what_is_needed_stays(store: Store, corpus: trials.Corpus, tmp_path: Path) -> None:
     spec = trials.spec(corpus, (40, 60))
     trials.train(store, spec, tmp_path, checkpoint_minutes=1e-9)
@@ -372,3 +339,64 @@ def test_the_bounds_of_the_initial_loss_hold(
         assert low < loss < high
         if hidden <= 64:
             assert high - low < np.log(32), "loose bounds would notice nothing"
+
+
+def test_a_source_of_another_tokenizer_is_refused(
+    store: Store, corpus: trials.Corpus, tmp_path: Path
+) -> None:
+    """Equal sizes are not equal tokens."""
+    source = trials.spec(corpus, (20,))
+    trials.train(store, source, tmp_path)
+    told = {**source.to_wire(), "tokenizer": "5" * 32}
+    store.put_json(f"trials/{source.id}/spec.json", told)
+    init = InitFromTrial(trial=source.id, tokens=source.budgets[0])
+    with pytest.raises(DataError, match=f"was trained with tokenizer {'5' * 32}, not with"):
+        trials.train(store, trials.spec(corpus, (20,), id="c" * 32, init=init), tmp_path)
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_tokenizer_beside_given_weights_must_be_the_studys(
+    store: Store, corpus: trials.Corpus, tmp_path: Path, others: bool
+) -> None:
+    made = State.build(trials.spec(corpus, (8,)), alone("cpu"))
+    weights.draw(made.parameters, trials.SHAPE, seed=7)
+    made.model.llama.save_pretrained(tmp_path / "given")
+    words = {f"w{k}": k for k in range(trials.VOCABULARY)}
+    ours = {"model": {"type": "BPE", "vocab": words}, "added_tokens": [{"id": 0, "content": "w0"}]}
+    store.put_json(f"tokenizers/{'0' * 32}/tokenizer.json", ours)
+    # the same tokens, written otherwise; or two of them exchanged
+    theirs = {**words, "w1": 2, "w2": 1} if others else dict(reversed(words.items()))
+    text = json.dumps({"model": {"vocab": theirs, "type": "BPE"}, "version": "1.0"}, indent=1)
+    (tmp_path / "given" / "tokenizer.json").write_text(text)
+    init = InitFromUri(uri="given", digest=_digest(tmp_path / "given"))
+    spec = trials.spec(corpus, (8,), init=init)
+    if others:
+        with pytest.raises(DataError, match="given: has another tokenizer than this study"):
+            trials.train(store, spec, tmp_path, base=str(tmp_path))
+    else:
+        assert trials.train(store, spec, tmp_path, base=str(tmp_path)).budgets == spec.budgets
+
+
+@pytest.mark.parametrize("split", ["corpora", "validation"])
+def test_a_token_beyond_the_vocabulary_is_bad_data(
+    store: Store, corpus: trials.Corpus, tmp_path: Path, split: str
+) -> None:
+    """Not an IndexError, nor an assertion of a GPU."""
+    ids = np.full(2000, trials.VOCABULARY)
+    token_shards.write(store, split, "9" * 32, ids)
+    field = "corpus" if split == "corpora" else "validation"
+    changes = {field: "9" * 32 if split == "corpora" else ("9" * 32,)}
+    with pytest.raises(DataError, match=f"{split}/9+/index.json: holds token 32, but the model"):
+        trials.train(store, trials.spec(corpus, (8,), **changes), tmp_path)
+
+
+def test_a_port_that_is_taken_is_only_said(
+    store: Store, corpus: trials.Corpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        spec = trials.spec(corpus, (8,))
+        assert trials.train(store, spec, tmp_path, port=port).budgets == spec.budgets
+    assert f"no /progress on 127.0.0.1:{port}" in caplog.text

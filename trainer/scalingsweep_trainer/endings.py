@@ -28,3 +28,10 @@ class Superseded(Ending):
 
 class Preempted(Ending):
     """Told to stop; what there was to save is saved."""
+
+
+class Stopped(BaseException):
+    """Raised by a signal amid work that has nothing to save.
+
+    No Exception, for a library that catches all of those must not take it for a fault of its own.
+    """

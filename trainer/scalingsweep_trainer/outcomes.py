@@ -25,6 +25,8 @@ _ENDINGS: dict[type[endings.Ending], Class] = {
 def of_error(error: BaseException) -> Outcome:
     """The outcome that an exception stands for. A bug's traceback goes to stderr."""
     message = _one_line(str(error)) or type(error).__name__
+    if isinstance(error, endings.Stopped):
+        return Outcome(klass=Class.PREEMPTED, message=message)
     if isinstance(error, endings.Ending):
         return Outcome(klass=_ENDINGS[type(error)], message=message, step=error.step)
     if isinstance(error, SpecError):
@@ -36,6 +38,14 @@ def of_error(error: BaseException) -> Outcome:
         return Outcome(klass=Class.OUT_OF_MEMORY, message=message)
     traceback.print_exception(error, file=sys.stderr)
     return Outcome(klass=Class.INFRASTRUCTURE, message=f"{type(error).__name__}: {message}"[:1024])
+
+
+def when_told(outcome: Outcome) -> Outcome:
+    """The outcome of a process that was told to stop: what failed while it left is no fault."""
+    if outcome.klass is not Class.INFRASTRUCTURE:
+        return outcome
+    message = f"stopped; while it left: {outcome.message}"
+    return outcome.model_copy(update={"klass": Class.PREEMPTED, "message": message[:1024]})
 
 
 def write(path: Path, outcome: Outcome) -> None:
@@ -63,6 +73,11 @@ def read(path: Path) -> Outcome | None:
         return None
 
 
+def of_rank(folder: Path, rank: int) -> Path:
+    """Where a rank under torchrun leaves its outcome."""
+    return folder / f"rank-{rank}.json"
+
+
 def earliest(folder: Path) -> Outcome | None:
     """Of the ranks' outcomes the one that tells how the attempt ended.
 
@@ -71,7 +86,7 @@ def earliest(folder: Path) -> Outcome | None:
     says less than what it died of.
     """
     said = _by_time(folder)
-    rank0 = read(folder / "rank-0.json")
+    rank0 = read(of_rank(folder, 0))
     if rank0 is not None and rank0.klass == Class.DONE:
         return rank0
     if said and all(outcome.klass is Class.DONE for outcome in said):
@@ -89,9 +104,15 @@ def _by_time(folder: Path) -> Sequence[Outcome]:
     return [outcome for outcome in found if outcome is not None]
 
 
+# What torch says of memory beside its OutOfMemoryError: the CPU's allocator, the driver, cuBLAS
+_FULL = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
 def _is_out_of_device_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")  # an error of torch's cannot come before torch
-    return torch is not None and isinstance(error, torch.OutOfMemoryError)
+    if torch is None or not isinstance(error, RuntimeError):
+        return False
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _FULL)
 
 
 def _one_line(text: str) -> str:

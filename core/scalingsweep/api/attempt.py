@@ -17,6 +17,9 @@ class Attempt(Wire):
     """Its namespace; `local` on one machine."""
     number: int = Field(default=1, ge=1)
     """1 for the first attempt at this work."""
+    yields: bool = False
+    """Whether another attempt that is alive goes first: set for the one after a superseded one, or
+    two sweeps over the same grid would end each other's attempts for ever."""
     storage: S3Location
     """Where everything is kept."""
     base: str = "."
@@ -44,6 +47,9 @@ class Attempt(Wire):
     are kept always."""
     grace_seconds: float = Field(default=30, gt=0)
     """Time from SIGTERM to SIGKILL."""
+    stall_seconds: float = Field(default=900, gt=0)
+    """Longest time that a trial may go without a step, a pass of an evaluation or a look at what
+    to do next: beyond it a rank is taken for lost, and the attempt ends as Infrastructure."""
     port: int = Field(default=0, ge=0, le=65_535)
     """Where rank 0 serves /metrics and /progress on loopback or the pod's address; 0: nowhere."""
     host: str = "127.0.0.1"

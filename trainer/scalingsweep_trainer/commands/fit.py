@@ -17,8 +17,8 @@ from scalingsweep.api.sweep import SweepSpec
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.errors import FitError
 from scalingsweep.fit import Fit
-from scalingsweep.store import Missing, Store
-from scalingsweep_trainer import environment
+from scalingsweep.store import Missing, Patience, Store
+from scalingsweep_trainer import drill, environment
 from scalingsweep_trainer import log as worker_log
 from scalingsweep_trainer.fit import curves
 
@@ -45,8 +45,9 @@ def run(variables: Mapping[str, str]) -> Outcome:
     prepared = environment.parse(Prepared, variables, environment.PREPARED)
     check.spec(spec)
     planned = plan.make(spec)
-    store = Store(attempt.storage)
+    store = Store(attempt.storage, patience=Patience())
     specs = resolve.trials(planned, prepared)
+    drill.at("fit")
     rows, missing = observations.collect(planned, prepared, specs, _finder(store))
     if not rows:
         raise FitError("no observation is there to be fitted: no trial has finished")

@@ -6,6 +6,7 @@ storage, text or given checkpoints is said here.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from scalingsweep import check, groups, plan, resolve
 from scalingsweep.api import result
@@ -13,10 +14,14 @@ from scalingsweep.api.attempt import Attempt
 from scalingsweep.api.outcome import Class, Outcome
 from scalingsweep.api.prepared import Prepared
 from scalingsweep.api.sweep import SweepSpec
-from scalingsweep.store import Store
-from scalingsweep_trainer import environment
+from scalingsweep.store import Patience, Store
+from scalingsweep_trainer import drill, environment
 from scalingsweep_trainer import log as worker_log
+from scalingsweep_trainer.data import shards
 from scalingsweep_trainer.prepare import checkpoints, corpora
+
+_FIRST_SECONDS = 30.0
+"""For how long prepare asks a storage that has never answered."""
 
 
 def run(variables: Mapping[str, str]) -> Outcome:
@@ -31,8 +36,13 @@ def run(variables: Mapping[str, str]) -> Outcome:
     attempt = environment.parse(Attempt, variables, environment.ATTEMPT)
     check.spec(spec)
     planned = plan.make(spec)
-    store = Store(attempt.storage)
-    store.check_writable()
+    # whoever is asked for the first time may be the wrong one, or may be starting
+    first = Store(attempt.storage, patience=Patience(seconds=_FIRST_SECONDS, trusted=False))
+    first.check_writable()
+    first.check_conditional()
+    store = Store(attempt.storage, patience=Patience())
+    for split in get_args(shards.Split):
+        store.abort_multipart(f"{split}/")
     base = Path(attempt.base)
     text = corpora.run(
         spec.corpora,
@@ -41,6 +51,7 @@ def run(variables: Mapping[str, str]) -> Outcome:
         base=base,
         context_length=spec.model.context_length,
     )
+    drill.at("prepare")
     prepared = Prepared(
         corpora=text.corpora,
         tokenizer=text.tokenizer,

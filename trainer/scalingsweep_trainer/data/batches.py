@@ -5,6 +5,7 @@ contiguous share of ⌈B / world⌉ rows; where B does not divide, the last rank
 and do not count, because under FSDP every rank must run as many forward passes as the others.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -18,6 +19,11 @@ from numpy.typing import NDArray
 
 from scalingsweep_trainer.data.shards import Tokens
 from scalingsweep_trainer.data.stream import Stream
+
+_NOTHING = object()
+_LONG = 60.0
+_CLOSE_SECONDS = 1.0
+"""A thread that waits for storage may take minutes; it is a daemon, and hands nothing over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,8 @@ class Batches:
         self._rank, self._world = rank, world
         self._steps = range(first, last)
         self._ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
+        self._next: Batch | BaseException | object | None = _NOTHING
+        self._waiting = 0.0
         self._closed = threading.Event()
         self._thread = threading.Thread(
             target=self._fill, args=(ledger,), name="batches", daemon=True
@@ -90,17 +98,27 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         return self
 
-    def __next__(self) -> Batch:
+    def ready(self, seconds: float) -> bool:
+        """Whether `next` has something to answer at once, after waiting at most so long for it."""
         assert not self._closed.is_set(), "closed"
-        began = time.perf_counter()
-        found = self._ready.get()
-        self.waited = time.perf_counter() - began
+        if self._next is _NOTHING:
+            began = time.perf_counter()
+            with contextlib.suppress(queue.Empty):
+                self._next = self._ready.get(timeout=seconds)
+            self._waiting += time.perf_counter() - began
+        return self._next is not _NOTHING
+
+    def __next__(self) -> Batch:
+        while not self.ready(_LONG):
+            pass
+        found, self._next = self._next, _NOTHING
+        self.waited, self._waiting = self._waiting, 0.0
         if isinstance(found, Batch):
             return found
         self.close()
-        if found is None:
-            raise StopIteration
-        raise found
+        if isinstance(found, BaseException):
+            raise found
+        raise StopIteration
 
     def __enter__(self) -> Self:
         return self
@@ -114,9 +132,10 @@ class Batches:
         self.close()
 
     def close(self) -> None:
-        """Stop reading; harmless twice."""
+        """Stop reading; harmless twice. A read that does not come back is left behind."""
         self._closed.set()
-        while self._thread.is_alive():
+        until = time.monotonic() + _CLOSE_SECONDS
+        while self._thread.is_alive() and time.monotonic() < until:
             try:
                 self._ready.get_nowait()  # the thread may wait for room
             except queue.Empty:

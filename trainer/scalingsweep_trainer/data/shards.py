@@ -25,7 +25,15 @@ Tokens = NDArray[np.int64]
 class Shards:
     """One split of a corpus as a sequence of token ids. Safe to share between threads."""
 
-    def __init__(self, store: Store, split: Split, digest: str, cache: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        split: Split,
+        digest: str,
+        cache: Path,
+        *,
+        vocabulary: int | None = None,
+    ) -> None:
         """Read the index.
 
         Args:
@@ -33,6 +41,7 @@ class Shards:
             split: training text (`corpora`) or what is held out (`validation`).
             digest: the split's digest.
             cache: folder for downloaded shards.
+            vocabulary: ids that the model has; others are refused where they are read.
 
         Raises:
             DataError: prepare has not written this split, or its index is damaged.
@@ -43,6 +52,8 @@ class Shards:
         except Missing:
             raise DataError(store.address(key), "is not there: run prepare again") from None
         self.digest = digest
+        self._split = split
+        self._vocabulary = vocabulary
         self._store = store
         self._folder = cache / split / digest
         self._opening = threading.Lock()
@@ -54,15 +65,22 @@ class Shards:
             self._dtype = np.dtype({"uint16": "<u2", "uint32": "<u4"}[index["dtype"]])
             self._shards: list[dict[str, Any]] = list(index["shards"])
             sizes = [int(shard["tokens"]) for shard in self._shards]
+            damaged = min(sizes, default=0) < 0 or sum(sizes) != self.tokens
         except (KeyError, TypeError, ValueError):
+            damaged = True
+        if damaged:
             raise DataError(
                 store.address(key), "is damaged; remove it, and prepare writes it again"
-            ) from None
+            )
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         self._maps: list[NDArray[Any] | None] = [None] * len(sizes)
 
     def read(self, start: int, stop: int) -> Tokens:
-        """Tokens `start` … `stop − 1` as int64; 0 ≤ start ≤ stop ≤ tokens."""
+        """Tokens `start` … `stop − 1` as int64; 0 ≤ start ≤ stop ≤ tokens.
+
+        Raises:
+            DataError: an id is beyond the vocabulary, or a shard is damaged or gone.
+        """
         assert 0 <= start <= stop <= self.tokens, (start, stop, self.tokens)
         found = np.empty(stop - start, dtype=np.int64)
         shard = int(np.searchsorted(self._starts, start, side="right")) - 1
@@ -71,6 +89,13 @@ class Shards:
             first, end = int(self._starts[shard]), min(int(self._starts[shard + 1]), stop)
             found[at - start : end - start] = self._map(shard)[at - first : end - first]
             at, shard = end, shard + 1
+        if self._vocabulary is not None and found.size and found.max() >= self._vocabulary:
+            # a GPU would end in an assertion that names nothing
+            raise DataError(
+                self._store.address(f"{self._split}/{self.digest}/index.json"),
+                f"holds token {found.max()}, but the model has {self._vocabulary}: it was made "
+                "with another tokenizer; remove it, and prepare writes it again",
+            )
         return found
 
     def count(self, context: int) -> int:

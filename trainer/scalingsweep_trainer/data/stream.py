@@ -118,7 +118,7 @@ def of(spec: trial.TrialSpec, store: Store, cache: Path) -> Stream:
 
 
 def _open(spec: trial.TrialSpec, digest: str, store: Store, cache: Path) -> Shards:
-    shards = Shards(store, "corpora", digest, cache)
+    shards = Shards(store, "corpora", digest, cache, vocabulary=spec.shape.vocab_size)
     where = store.address(f"corpora/{digest}/index.json")
     if shards.tokenizer != spec.tokenizer:
         raise DataError(where, f"was made with tokenizer {shards.tokenizer}; run prepare again")

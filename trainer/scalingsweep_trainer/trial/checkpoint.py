@@ -4,9 +4,15 @@ A save copies the state to the CPU and goes on in a thread: DCP writes this rank
 temporary folder, from where it is uploaded; `.metadata` goes last, when all shards are there, and
 its presence makes the checkpoint complete. A read fetches just the files that this rank's part of
 the model lies in.
+
+An attempt can be stopped for hours between its last look at the claim and the write of `.metadata`,
+and be let go when its successor has removed the shards. So `.metadata` is written with
+If-None-Match, and whoever removes another attempt's checkpoint first puts an empty one in its
+place, which stays: that checkpoint can never be completed any more.
 """
 
 import tempfile
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,11 +24,15 @@ from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.store import Store
+from scalingsweep_trainer import drill, endings
 from scalingsweep_trainer.trial import itinerary, layout
 from scalingsweep_trainer.trial.claim import Claim
 from scalingsweep_trainer.trial.itinerary import Saved
 from scalingsweep_trainer.trial.ranks import Ranks
 from scalingsweep_trainer.trial.state import Snapshot
+
+_VOID = b""
+"""The metadata of a checkpoint that is none."""
 
 
 def found(store: Store, trial: str) -> list[Saved]:
@@ -39,6 +49,24 @@ def load(store: Store, trial: str, saved: Saved, into: Snapshot, ranks: Ranks) -
             process_group=ranks.control,
             no_dist=ranks.size == 1,
         )
+
+
+def settle(store: Store, trial: str, generation: int) -> None:
+    """Put an end to what older attempts were writing when they died or were stopped.
+
+    Called by rank 0 between its claim and its first look at what there is, so that what it sees
+    complete then is all of theirs that ever will be.
+    """
+
+    def older(key: str) -> bool:
+        saved = layout.checkpoint_of(trial, key)
+        return saved is not None and saved.generation < generation
+
+    store.abort_multipart(layout.generations(trial), older)
+    for saved, names in _folders(store, trial).items():
+        torn = not _complete(names) and saved.generation < generation
+        if torn and _bury(store, trial, saved):
+            _remove(store, trial, saved, names)
 
 
 class Checkpoints:
@@ -66,7 +94,7 @@ class Checkpoints:
         """
         self._store = store
         self._trial = spec.id
-        self._places = itinerary.kept(spec)
+        self._spec = spec
         self._ranks = ranks
         self._generation = generation
         self._claim = claim
@@ -112,44 +140,61 @@ class Checkpoints:
             files = [file for file in Path(folder).iterdir() if file.name != layout.METADATA]
             for file in files:
                 self._store.upload_file(key + file.name, file)
+            drill.at("save", saved.step)
             if self._ranks.background is not None:
                 dist.barrier(self._ranks.background)
             if self._claim is not None:
                 self._claim.check()
-                self._store.put(
-                    key + layout.METADATA, (Path(folder) / layout.METADATA).read_bytes()
-                )
-                self._prune()
+                drill.at("commit", saved.step)
+                metadata = (Path(folder) / layout.METADATA).read_bytes()
+                if not self._store.put_if_absent(key + layout.METADATA, metadata):
+                    raise endings.Superseded("a newer attempt has closed this checkpoint")
+                self._prune(self._claim)
 
-    def _prune(self) -> None:
+    def _prune(self, claim: Claim) -> None:
         """Remove what nothing needs any more, of this generation and of those before it."""
         folders = _folders(self._store, self._trial)
         ours = {one: names for one, names in folders.items() if one.generation <= self._generation}
         complete = [one for one, names in ours.items() if _complete(names)]
-        # whatever an earlier attempt was writing when it died will never be completed
-        torn = [one for one in ours if one not in complete and one.generation < self._generation]
-        old = itinerary.superfluous(complete, places=self._places, keep_last=self._keep_last)
-        for one in old + torn:
-            folder = layout.checkpoint(self._trial, one)
-            # without its metadata it is no checkpoint from the first delete on
-            for name in sorted(ours[one], key=lambda name: name != layout.METADATA):
-                self._store.delete(folder + name)
-        for one in torn:
-            self._store.abort_multipart(layout.checkpoint(self._trial, one))
+        # a branch that somebody began is a budget that somebody asked for
+        begun = {int(one.branch) for one in folders if one.branch != itinerary.TRUNK}
+        budgets = tuple(sorted(begun | set(self._spec.budgets)))
+        places = itinerary.kept(self._spec.model_copy(update={"budgets": budgets}))
+        for one in itinerary.superfluous(complete, places=places, keep_last=self._keep_last):
+            claim.check()
+            # without its metadata it is no checkpoint from here on
+            if one.generation == self._generation:
+                self._store.delete(layout.checkpoint(self._trial, one) + layout.METADATA)
+            else:
+                self._store.put(layout.checkpoint(self._trial, one) + layout.METADATA, _VOID)
+            _remove(self._store, self._trial, one, ours[one])
 
 
-def _folders(store: Store, trial: str) -> dict[Saved, set[str]]:
-    """The names of the objects of every checkpoint, complete or not."""
-    folders: dict[Saved, set[str]] = {}
-    for key in store.list(layout.generations(trial)):
+def _bury(store: Store, trial: str, saved: Saved) -> bool:
+    """Make an incomplete checkpoint one that stays so; False if it was completed just before."""
+    key = layout.checkpoint(trial, saved) + layout.METADATA
+    return store.put_if_absent(key, _VOID) or not store.get(key)
+
+
+def _remove(store: Store, trial: str, saved: Saved, names: Collection[str]) -> None:
+    """Delete a checkpoint's shards."""
+    for name in names:
+        if name != layout.METADATA:
+            store.delete(layout.checkpoint(trial, saved) + name)
+
+
+def _folders(store: Store, trial: str) -> dict[Saved, dict[str, int]]:
+    """The names and bytes of the objects of every checkpoint, complete or not."""
+    folders: dict[Saved, dict[str, int]] = {}
+    for key, size in store.sizes(layout.generations(trial)).items():
         saved = layout.checkpoint_of(trial, key)
         if saved is not None:
-            folders.setdefault(saved, set()).add(key.rpartition("/")[2])
+            folders.setdefault(saved, {})[key.rpartition("/")[2]] = size
     return folders
 
 
-def _complete(names: set[str]) -> bool:
-    return layout.METADATA in names
+def _complete(names: Mapping[str, int]) -> bool:
+    return names.get(layout.METADATA, 0) > len(_VOID)
 
 
 class _Reader(FileSystemReader):

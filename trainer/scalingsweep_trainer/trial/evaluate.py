@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from scalingsweep.errors import DataError
-from scalingsweep_trainer import endings
+from scalingsweep_trainer import drill, endings
 from scalingsweep_trainer.data.shards import Shards
 from scalingsweep_trainer.data.windows import windows
 from scalingsweep_trainer.trial.model import IGNORED, LanguageModel
+from scalingsweep_trainer.trial.pulse import Pulse
 from scalingsweep_trainer.trial.ranks import Ranks
 from scalingsweep_trainer.trial.stop import Stop
 
@@ -37,7 +38,15 @@ class Evaluation:
 
 
 def evaluate(
-    model: LanguageModel, shards: Shards, *, context: int, rows: int, ranks: Ranks, stop: Stop
+    model: LanguageModel,
+    shards: Shards,
+    *,
+    context: int,
+    rows: int,
+    ranks: Ranks,
+    stop: Stop,
+    pulse: Pulse,
+    step: int,
 ) -> Evaluation:
     """Evaluate on all of a split. A collective.
 
@@ -48,6 +57,8 @@ def evaluate(
         rows: windows in one forward pass.
         ranks: who takes part.
         stop: looked at between forward passes.
+        pulse: beats at each of them.
+        step: updates that the model has had, for those who ask how far the attempt came.
 
     Raises:
         Preempted: told to stop.
@@ -60,8 +71,11 @@ def evaluate(
     nats, tokens = 0.0, 0
     with torch.no_grad():
         for first in range(ranks.rank * share, (ranks.rank + 1) * share, rows):
+            drill.at("evaluation")
+            pulse.beat("an evaluation")
             if ranks.agree(stop.requested)[0]:
-                raise endings.Preempted("stopped during an evaluation; all weights are saved")
+                message = "stopped in an evaluation; what was trained is saved"
+                raise endings.Preempted(message, step=step or None)
             mine = spans[first : min(first + rows, (ranks.rank + 1) * share)]
             inputs, labels = _rows(shards, mine, context)
             found = model(inputs.to(ranks.device), labels.to(ranks.device))

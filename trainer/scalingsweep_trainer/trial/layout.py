@@ -26,6 +26,10 @@ def claims(trial: str) -> str:
     return f"trials/{trial}/claims/"
 
 
+def alive(trial: str, generation: int) -> str:
+    return f"trials/{trial}/g{generation:04}/alive"
+
+
 def metrics(trial: str, generation: int, branch: str, first_step: int) -> str:
     return f"trials/{trial}/g{generation:04}/metrics/{branch}-{first_step:09}.jsonl"
 

@@ -12,12 +12,13 @@ from typing import Literal, TypeVar
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
 
-# A collective that waits longer means a lost rank. Cold object stores and first kernels take
-# minutes at worst.
-_TIMEOUT = dt.timedelta(minutes=15)
+_SLACK = 60.0
+"""Seconds that a collective waits beyond the attempt's patience: `pulse` says first who is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Ranks:
     """gloo group of the training loop."""
     background: dist.ProcessGroup | None = None
     """gloo group of the checkpoint thread."""
+    store: Store | None = None
+    """Where `pulse` tells and hears of beats; None on one rank."""
 
     @property
     def first(self) -> bool:
@@ -82,33 +85,42 @@ def alone(device: Literal["cpu", "cuda"]) -> Ranks:
     return Ranks(device=torch.device(device))
 
 
-def join(device: Literal["cpu", "cuda"]) -> Ranks:
-    """Meet the other ranks at the address that torchrun put into the environment."""
+def join(device: Literal["cpu", "cuda"], patience: float) -> Ranks:
+    """Meet the other ranks at the address that torchrun put into the environment.
+
+    Args:
+        device: what computes.
+        patience: seconds without progress after which a rank is lost.
+    """
     local = torch.device(device, int(os.environ["LOCAL_RANK"])) if device == "cuda" else None
     if local is not None:
         torch.cuda.set_device(local)
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "cpu:gloo"
-    dist.init_process_group(backend, timeout=_TIMEOUT, device_id=local)
-    size = dist.get_world_size()
+    timeout = dt.timedelta(seconds=patience + _SLACK)
+    store, rank, size = next(iter(rendezvous("env://", timeout=timeout)))
+    dist.init_process_group(
+        backend,
+        store=PrefixStore("group", store),
+        rank=rank,
+        world_size=size,
+        timeout=timeout,
+        device_id=local,
+    )
     host = init_device_mesh("cpu", (size,))
     return Ranks(
-        rank=dist.get_rank(),
+        rank=rank,
         size=size,
         device=local or torch.device("cpu"),
         mesh=host if device == "cpu" else init_device_mesh("cuda", (size,)),
         host_mesh=host,
-        control=_gloo(),
-        background=_gloo(),
+        control=_gloo(timeout),
+        background=_gloo(timeout),
+        # a connection of its own: no collective that waits in the store is in its way
+        store=PrefixStore("pulse", store.clone()),
     )
 
 
-def _gloo() -> dist.ProcessGroup:
-    group = dist.new_group(backend="gloo", timeout=_TIMEOUT)
+def _gloo(timeout: dt.timedelta) -> dist.ProcessGroup:
+    group = dist.new_group(backend="gloo", timeout=timeout)
     assert isinstance(group, dist.ProcessGroup), "every rank is a member"
     return group
-
-
-def leave() -> None:
-    """Part from the others, where there are any."""
-    if dist.is_initialized():
-        dist.destroy_process_group()

@@ -9,6 +9,7 @@ evaluated (a corpus was added later); all others go on from the nearest checkpoi
 
 import contextlib
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,10 +21,12 @@ from scalingsweep.api.attempt import Attempt
 from scalingsweep.api.outcome import Class, Outcome
 from scalingsweep.api.trial import NUMERICS_VERSION, InitFromTrial, TrialSpec
 from scalingsweep.errors import DataError, SpecError
-from scalingsweep.store import Missing, Store
+from scalingsweep.store import Missing, Patience, Store
+from scalingsweep_trainer import drill, endings
 from scalingsweep_trainer.data import stream
 from scalingsweep_trainer.data.shards import Shards
 from scalingsweep_trainer.trial import checkpoint, claim, itinerary, layout, loop, source
+from scalingsweep_trainer.trial import pulse as pulses
 from scalingsweep_trainer.trial.evaluate import Evaluation, evaluate
 from scalingsweep_trainer.trial.itinerary import TRUNK, Branch, Saved
 from scalingsweep_trainer.trial.metrics import Metrics
@@ -40,8 +43,17 @@ _TOLERANCE = {"fp32": 1e-4, "bf16": 2e-3}
 rounds each product to 3 digits, differently for other shapes of a batch."""
 
 
-def run(spec: TrialSpec, attempt: Attempt, ranks: Ranks, stop: Stop) -> Outcome:
+def run(
+    spec: TrialSpec, attempt: Attempt, ranks: Ranks, stop: Stop, *, outcome: Path | None = None
+) -> Outcome:
     """Train what is missing of a trial. A collective.
+
+    Args:
+        spec: the trial.
+        attempt: its surroundings.
+        ranks: who trains it.
+        stop: looked at wherever the state is whole.
+        outcome: where this process's outcome goes if it hangs; None does not look for that.
 
     Raises:
         SpecError, DataError: what the user must mend.
@@ -55,10 +67,28 @@ def run(spec: TrialSpec, attempt: Attempt, ranks: Ranks, stop: Stop) -> Outcome:
             f"{spec.numerics_version}: use the worker of the same release",
         )
     branches = itinerary.branches(spec)
-    store = Store(attempt.storage)
+    with pulses.Pulse(ranks, attempt.stall_seconds, outcome) as pulse:
+        if ranks.agree(stop.requested)[0]:
+            raise endings.Preempted("stopped before it began")
+        return _attempt(spec, attempt, ranks, branches, stop=stop, pulse=pulse)
+
+
+def _attempt(
+    spec: TrialSpec,
+    attempt: Attempt,
+    ranks: Ranks,
+    branches: tuple[Branch, ...],
+    *,
+    stop: Stop,
+    pulse: pulses.Pulse,
+) -> Outcome:
+    store = Store(attempt.storage, patience=Patience(hurried=lambda: stop.requested))
     ours = claim.take(store, spec.id) if ranks.first else None
+    drill.at("claim")
     generation = ranks.from_first(ours.generation if ours else 0)
     whole = ranks.from_first(_merge_spec(store, spec) if ours else spec)
+    if ours:
+        checkpoint.settle(store, spec.id, generation)
     with _cache(attempt) as cache, contextlib.ExitStack() as closing:
         watch = claim.Watch(ours)
         closing.callback(watch.close)
@@ -85,6 +115,7 @@ def run(spec: TrialSpec, attempt: Attempt, ranks: Ranks, stop: Stop) -> Outcome:
             cache=cache,
             ranks=ranks,
             stop=stop,
+            pulse=pulse,
             claim=ours,
             state=state,
             checkpoints=checkpoints,
@@ -98,6 +129,7 @@ def run(spec: TrialSpec, attempt: Attempt, ranks: Ranks, stop: Stop) -> Outcome:
                 telemetry=telemetry,
                 stop=stop,
                 watch=watch,
+                pulse=pulse,
             ),
         )
         work.all(branches)
@@ -124,6 +156,7 @@ class _Work:
     cache: Path
     ranks: Ranks
     stop: Stop
+    pulse: pulses.Pulse
     claim: claim.Claim | None
     state: State
     checkpoints: checkpoint.Checkpoints
@@ -169,6 +202,7 @@ class _Work:
     def _train(self, branch: Branch, saved: list[Saved]) -> Saved:
         """Train to the branch's end; new checkpoints are added to `saved`."""
         place = itinerary.resume(branch, saved)
+        self._obey("the start of a budget")
         if self.ranks.first:
             where = f"step {place.step} of {place.branch}" if place else "the start"
             log.info("going on from %s", where)
@@ -180,6 +214,7 @@ class _Work:
             self._load(place)
         if place is None or place.branch == TRUNK:
             self._trunk(branch, saved)
+        drill.at("branch", branch.start)
         self.loop.advance(branch, branch.end)
         end = self.loop.save(branch.name)
         saved.append(end)
@@ -220,7 +255,18 @@ class _Work:
         except Missing:
             return None
 
+    def _obey(self, doing: str) -> None:
+        """Leave if told to, where nothing has been trained since the last save."""
+        self.pulse.beat(doing)
+        if self.ranks.agree(self.stop.requested)[0]:
+            self.checkpoints.wait()
+            step = self.state.step or None
+            raise endings.Preempted(
+                f"stopped at {doing}, with all that was trained saved", step=step
+            )
+
     def _load(self, place: Saved, *, weights_only: bool = False) -> None:
+        drill.at("load", place.step)
         snapshot = self.state.empty(weights_only=weights_only)
         checkpoint.load(self.store, self.spec.id, place, snapshot, self.ranks)
         self.state.restore(snapshot)
@@ -228,10 +274,20 @@ class _Work:
     def _evaluate(self, branch: Branch, validation: list[str]) -> None:
         """Write one result for each split; the decayed checkpoint is complete before the first."""
         self.telemetry.progress.phase = "evaluating"
+        if drill.at("decayed", branch.end):
+            drill.poison(self.state.parameters.values())
         found = {digest: self._loss(digest) for digest in validation}
+        for digest, one in found.items():
+            if not math.isfinite(one.loss):
+                raise endings.Diverged(
+                    f"the loss on {digest} after step {branch.end} is no number; lower the "
+                    "learning rate",
+                    step=branch.end,
+                )
         losses = {digest: one.loss for digest, one in found.items()}
         self.telemetry.evaluated(branch.name, branch.end, losses)
         self.checkpoints.wait()
+        drill.at("results", branch.end)
         if self.claim is None:
             return
         self.telemetry.flush()
@@ -254,7 +310,8 @@ class _Work:
         )
 
     def _loss(self, validation: str) -> Evaluation:
-        shards = Shards(self.store, "validation", validation, self.cache)
+        vocabulary = self.spec.shape.vocab_size
+        shards = Shards(self.store, "validation", validation, self.cache, vocabulary=vocabulary)
         if shards.tokenizer != self.spec.tokenizer:
             raise DataError(
                 f"validation/{validation}",
@@ -267,6 +324,8 @@ class _Work:
             rows=loop.micro_batch(self.spec, self.attempt, self.ranks.size),
             ranks=self.ranks,
             stop=self.stop,
+            pulse=self.pulse,
+            step=self.state.step,
         )
 
 

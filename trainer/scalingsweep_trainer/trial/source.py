@@ -20,6 +20,9 @@ from scalingsweep_trainer.trial import checkpoint, itinerary, layout, weights
 from scalingsweep_trainer.trial.itinerary import Saved
 from scalingsweep_trainer.trial.state import State
 
+_WANTED = {"config.json", "tokenizer.json"}
+"""What is read of a given checkpoint beside its weights."""
+
 
 def start(state: State, spec: TrialSpec, store: Store, base: Path) -> None:
     """Set the model's weights as the trial begins. A collective.
@@ -42,6 +45,7 @@ def start(state: State, spec: TrialSpec, store: Store, base: Path) -> None:
             with _folder(spec.init.uri, store, base) as folder:
                 if state.ranks.first:
                     _same_digest(folder, spec.init, store)
+                    _same_tokenizer(folder, spec, spec.init.uri, store)
                 _from_folder(state, spec.shape, folder, spec.init.uri)
         case _:
             assert_never(spec.init)
@@ -71,14 +75,12 @@ def place(spec: TrialSpec, tokens: int, which: str, saved: list[Saved]) -> Saved
     Raises:
         DataError: there is none.
     """
-    for branch in itinerary.branches(spec):
-        if branch.tokens == tokens:
-            at = (
-                (branch.name, branch.end) if which == "decayed" else (itinerary.TRUNK, branch.start)
-            )
-            found = [one for one in saved if (one.branch, one.step) == at]
-            if found:
-                return max(found)
+    # a branch's place follows from its tokens alone; whether it was asked for, from what is there
+    branch = itinerary.branches(spec.model_copy(update={"budgets": (tokens,)}))[0]
+    at = (branch.name, branch.end) if which == "decayed" else (itinerary.TRUNK, branch.start)
+    found = [one for one in saved if (one.branch, one.step) == at]
+    if found:
+        return max(found)
     raise DataError(
         f"trial {spec.id}", f"has no {which} checkpoint of {tokens} tokens; train it first"
     )
@@ -86,6 +88,12 @@ def place(spec: TrialSpec, tokens: int, which: str, saved: list[Saved]) -> Saved
 
 def _from_trial(state: State, spec: TrialSpec, init: InitFromTrial, store: Store) -> None:
     source = read_spec(store, init.trial)
+    if source.tokenizer != spec.tokenizer:
+        raise DataError(
+            f"trial {init.trial}",
+            f"was trained with tokenizer {source.tokenizer}, not with {spec.tokenizer}: its "
+            "weights mean other tokens; give a source of this study's tokenizer",
+        )
     _same(source.shape.to_wire(), spec.shape.to_wire(), f"trial {init.trial}")
     saved = place(source, init.tokens, init.checkpoint, checkpoint.found(store, init.trial))
     snapshot = state.empty(weights_only=True)
@@ -109,6 +117,37 @@ def _same_digest(folder: Path, init: InitFromUri, store: Store) -> None:
     found = checkpoints.digest(str(folder), store=store, base=folder, field=init.uri)
     if found != init.digest:
         raise DataError(init.uri, "has changed since prepare looked at it; run prepare again")
+
+
+def _same_tokenizer(folder: Path, spec: TrialSpec, uri: str, store: Store) -> None:
+    """Where a tokenizer lies beside the weights, its tokens must be the study's."""
+    try:
+        theirs = _tokens(json.loads((folder / "tokenizer.json").read_bytes()))
+    except FileNotFoundError:
+        return  # sizes are compared all the same
+    except ValueError:
+        raise DataError(uri, "has a tokenizer.json that is none; mend or remove it") from None
+    ours = _tokens(store.get_json(layout.tokenizer(spec.tokenizer)))
+    if theirs != ours:
+        raise DataError(
+            uri,
+            "has another tokenizer than this study: its weights mean other tokens; write "
+            "`tokenizer: {uri: …}` with the checkpoint's tokenizer.json",
+        )
+
+
+def _tokens(tokenizer: Any) -> dict[int, str]:
+    """The token of each id, of a tokenizer.json; what a file formats otherwise is no difference."""
+    try:
+        model = tokenizer["model"]["vocab"]
+        pairs = (
+            model.items() if isinstance(model, dict) else ((k[0], n) for n, k in enumerate(model))
+        )
+        found = {int(number): str(token) for token, number in pairs}
+        added = tokenizer.get("added_tokens") or []
+        return found | {int(one["id"]): str(one["content"]) for one in added}
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("no tokenizer") from None
 
 
 def _from_folder(state: State, shape: Shape, folder: Path, uri: str) -> None:
@@ -193,6 +232,6 @@ def _folder(uri: str, store: Store, base: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="scalingsweep-") as name:
         folder = Path(name)
         for key in there.list():
-            if key == "config.json" or ("/" not in key and key.endswith(".safetensors")):
+            if key in _WANTED or ("/" not in key and key.endswith(".safetensors")):
                 there.download_file(key, folder / key)
         yield folder

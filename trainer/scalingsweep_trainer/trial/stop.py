@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT as a flag: the loop looks at it between steps, where the state is whole."""
 
 import signal
+from collections.abc import Callable
 
 
 class Stop:
@@ -8,15 +9,23 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = False
+        self._then: Callable[[], object] | None = None
 
     @classmethod
     def install(cls) -> "Stop":
         """Take over the signals of this process (main thread only)."""
         stop = cls()
-
-        def request(*_: object) -> None:
-            stop.requested = True
-
-        signal.signal(signal.SIGTERM, request)
-        signal.signal(signal.SIGINT, request)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop._request)
         return stop
+
+    def then(self, act: Callable[[], object]) -> None:
+        """Act on every signal, and at once if one has come already."""
+        self._then = act
+        if self.requested:
+            act()
+
+    def _request(self, *_: object) -> None:
+        self.requested = True
+        if self._then is not None:
+            self._then()
