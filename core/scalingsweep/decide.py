@@ -5,11 +5,9 @@ It keeps no memory: stop a control plane at any instruction and the next one goe
 observes.
 """
 
-import dataclasses
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from scalingsweep import cost, devices
+from scalingsweep import cost, devices, identity, standing
 from scalingsweep.api import names
 from scalingsweep.api.outcome import Class
 from scalingsweep.plan import Key, Trial
@@ -25,39 +23,22 @@ from scalingsweep.world import (
     Work,
 )
 
-LONGEST_BACKOFF_SECONDS = 3600.0
-
-_PERMANENT = frozenset({Class.BAD_CONFIGURATION, Class.BAD_DATA, Class.DIVERGED})
-_FREE = frozenset({Class.PREEMPTED, Class.SUPERSEDED})
-"""Ends that are nobody's fault and spend no retry."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Standing:
-    """Whether a piece of work may be tried again."""
-
-    running: bool = False
-    done: bool = False
-    failed: str = ""
-    """Why it is given up, else nothing."""
-    retry_at: float | None = None
-
 
 def decide(observed: Observed, now: float) -> Decision:
-    """The next actions and the state of the sweep.
+    """The next actions and the state of the sweep; once that has finished, nothing runs.
 
     Args:
         observed: the snapshot.
         now: the time, on the clock of the snapshot.
     """
+    phases = trial_phases(observed, now)
     if observed.plan.spec.suspend:
-        return _rest(observed)
+        return _rest(observed, phases)
     if observed.refusal:
-        return _end(observed, Phase.FAILED, observed.refusal, stop_all=True)
-    prepare = _standing(observed, Job.PREPARE, now)
-    if observed.prepared is None or prepare.running:
-        return _prepare(observed, prepare)
-    return _run(observed, now)
+        return _end(observed, phases, observed.refusal)
+    if observed.prepared is None or _standing(observed, Job.PREPARE, now).running:
+        return _prepare(observed, phases, now)
+    return _run(observed, phases, now)
 
 
 def trial_phases(observed: Observed, now: float) -> dict[Key, TrialPhase]:
@@ -70,9 +51,7 @@ def trial_phases(observed: Observed, now: float) -> dict[Key, TrialPhase]:
 
 def complete_budgets(observed: Observed, trial: Trial) -> frozenset[int]:
     """Tokens D of a trial whose results are in S3, as far as we were told."""
-    told = {D for attempt in observed.attempts.get(trial.key, ()) for D in attempt.budgets}
-    told |= {D for D in trial.budgets if (trial.key, D) in observed.observed}
-    return frozenset(told & set(trial.budgets))
+    return _told(observed, trial.key) & set(trial.budgets)
 
 
 def complete_observations(observed: Observed) -> int:
@@ -80,54 +59,77 @@ def complete_observations(observed: Observed) -> int:
     return sum(len(complete_budgets(observed, trial)) for trial in observed.plan.trials)
 
 
+def fit_input(observed: Observed) -> str:
+    """A digest of what a fit made now would see: two fits of one input say the same."""
+    spec = observed.plan.spec
+    cells = [
+        [str(trial.key), observed.ids.get(trial.key), D, D in complete_budgets(observed, trial)]
+        for trial in observed.plan.trials
+        for D in trial.budgets
+    ]
+    corpora = [corpus.name for corpus in spec.corpora]
+    arms = [arm.to_wire() for arm in spec.arms]
+    return identity.digest([spec.fit.to_wire(), corpora, arms, cells])
+
+
 def gpu_seconds(observed: Observed, now: float) -> float:
-    """GPU time used so far, trials of earlier plans included."""
-    gpus = {trial.key: _gpus(trial) for trial in observed.plan.trials}
+    """GPU time used so far, also by trials that the plan no longer has."""
     used = sum(
-        ((attempt.ended if attempt.ended is not None else now) - attempt.started)
-        * gpus.get(work, 0)
-        for work, attempts in observed.attempts.items()
-        if isinstance(work, Key)
+        ((attempt.ended if attempt.ended is not None else now) - attempt.started) * attempt.gpus
+        for attempts in observed.attempts.values()
         for attempt in attempts
     )
     return used + observed.spent_gpu_seconds
 
 
-def _rest(observed: Observed) -> Decision:
+def _rest(observed: Observed, phases: Mapping[Key, TrialPhase]) -> Decision:
     return Decision(
         phase=Phase.SUSPENDED,
         reason="suspended: set spec.suspend to false to go on",
-        trials=trial_phases(observed, 0),
+        trials=phases,
         actions=tuple(_stops(observed, "the sweep is suspended")),
     )
 
 
-def _prepare(observed: Observed, prepare: _Standing) -> Decision:
-    if prepare.failed:
-        return _end(observed, Phase.FAILED, prepare.failed)
-    actions: tuple[Start | Stop, ...] = ()
-    if not prepare.running and prepare.retry_at is None:
-        actions = (Start(work=Job.PREPARE),)
+def _end(observed: Observed, phases: Mapping[Key, TrialPhase], reason: str) -> Decision:
+    """There will be no fit: what runs is told to leave first."""
     return Decision(
-        phase=Phase.PREPARING,
-        reason="looking at corpora, tokenizer and storage",
-        trials={trial.key: TrialPhase.WAITING for trial in observed.plan.trials},
-        actions=actions,
-        look_again=prepare.retry_at,
+        phase=Phase.DRAINING if _running(observed) else Phase.FAILED,
+        reason=reason,
+        trials=phases,
+        actions=tuple(_stops(observed, reason)),
     )
 
 
-def _run(observed: Observed, now: float) -> Decision:
-    phases = trial_phases(observed, now)
-    stops = tuple(_obsolete(observed, phases))
+def _prepare(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -> Decision:
+    """Look at the data; after an edit, while trials go on that the new spec still has."""
+    prepare = _standing(observed, Job.PREPARE, now)
+    if prepare.failed:
+        return _end(observed, phases, prepare.failed)
     halt, stop_running = _halt(observed, phases, now)
-    if stop_running:
-        stops = tuple(_stops(observed, halt, trials_only=True))
-    running = [key for key, phase in phases.items() if phase is TrialPhase.RUNNING]
+    if stop_running and complete_observations(observed) == 0:
+        return _end(observed, phases, halt)
+    stops = tuple(_trial_stops(observed, halt if stop_running else ""))
+    starts: tuple[Start, ...] = ()
+    if not prepare.running and prepare.retry_at is None:
+        starts = (Start(work=Job.PREPARE),)
+    return Decision(
+        phase=Phase.PREPARING,
+        reason="looking at corpora, tokenizer and storage",
+        trials=phases,
+        actions=stops + starts,
+        look_again=_next_time(observed, phases, now, Job.PREPARE),
+    )
+
+
+def _run(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -> Decision:
+    halt, stop_running = _halt(observed, phases, now)
+    stops = tuple(_trial_stops(observed, halt if stop_running else ""))
     starts: tuple[Start, ...] = ()
     if not halt:
         starts, halt = _starts(observed, phases, now)
-    if running or starts or stops or _obsolete_running(observed):
+    running = _running_trials(observed)
+    if running or starts:
         return Decision(
             phase=Phase.DRAINING if halt else Phase.RUNNING,
             reason=halt or f"{len(running) + len(starts)} trials run",
@@ -135,8 +137,7 @@ def _run(observed: Observed, now: float) -> Decision:
             actions=stops + starts,
             look_again=_next_time(observed, phases, now),
         )
-    waiting = any(p in {TrialPhase.WAITING, TrialPhase.PENDING} for p in phases.values())
-    if waiting and not halt:
+    if not halt and TrialPhase.WAITING in phases.values():
         return Decision(
             phase=Phase.RUNNING,
             reason="waiting to try failed trials again",
@@ -146,102 +147,87 @@ def _run(observed: Observed, now: float) -> Decision:
     return _fit(observed, phases, halt, now)
 
 
-def _fit(observed: Observed, phases: dict[Key, TrialPhase], halt: str, now: float) -> Decision:
+def _fit(observed: Observed, phases: Mapping[Key, TrialPhase], halt: str, now: float) -> Decision:
     complete = complete_observations(observed)
     if complete == 0:
-        reason = halt or _why_nothing(observed)
-        return Decision(phase=Phase.FAILED, reason=reason, trials=phases)
-    current = [a for a in observed.attempts.get(Job.FIT, ()) if a.fitted == complete]
-    fit = _judge(observed, current, now)
-    if fit.done:
+        return _end(observed, phases, halt or _why_nothing(observed))
+    wanted = fit_input(observed)
+    attempts = _attempts(observed, Job.FIT)
+    current = tuple(attempt for attempt in attempts if attempt.fitted == wanted)
+    fit = standing.judge(current, now, observed.plan.spec.retry)
+    actions: tuple[Start | Stop, ...] = ()
+    if any(attempt.running for attempt in attempts if attempt.fitted != wanted):
+        actions = tuple(_stops(observed, "what it fits has changed since"))
+    elif any(attempt.klass is Class.DONE for attempt in current):
         missing = len(observed.plan.observations) - complete
         text = f"{complete} observations fitted" + (f", {missing} missing" if missing else "")
         return Decision(
             phase=Phase.COMPLETE, reason=f"{text}: {halt}" if halt else text, trials=phases
         )
-    if fit.failed:
-        return Decision(phase=Phase.FAILED, reason=f"the fit failed: {fit.failed}", trials=phases)
-    start = not fit.running and fit.retry_at is None
+    elif fit.failed:
+        return _end(observed, phases, f"the fit failed: {fit.failed}")
+    elif not fit.running and fit.retry_at is None:
+        actions = (Start(work=Job.FIT),)
     return Decision(
         phase=Phase.FITTING,
         reason=f"fitting {complete} observations",
         trials=phases,
-        actions=(Start(work=Job.FIT),) if start else (),
+        actions=actions,
         look_again=fit.retry_at,
     )
 
 
 def _why_nothing(observed: Observed) -> str:
     for trial in observed.plan.trials:
-        attempts = observed.attempts.get(trial.key, ())
+        attempts = _attempts(observed, trial.key)
         if attempts and attempts[-1].message:
             return f"no trial finished; {trial.key}: {attempts[-1].message}"
     return "no trial finished"
 
 
 def _trial_phase(
-    observed: Observed, trial: Trial, earlier: dict[Key, TrialPhase], now: float
+    observed: Observed, trial: Trial, earlier: Mapping[Key, TrialPhase], now: float
 ) -> TrialPhase:
-    standing = _standing(observed, trial.key, now)
-    if standing.running:
+    own = _standing(observed, trial.key, now)
+    if own.running:
         return TrialPhase.RUNNING
     if complete_budgets(observed, trial) == set(trial.budgets):
         return TrialPhase.SUCCEEDED
-    if trial.source is not None:
-        source = earlier[trial.source.key]
-        if source in {TrialPhase.FAILED, TrialPhase.SKIPPED}:
-            return TrialPhase.SKIPPED
-        if source is not TrialPhase.SUCCEEDED:
-            return TrialPhase.WAITING
-    if standing.failed:
+    source = trial.source
+    # what it starts from may be there although its source has failed since, or trains on
+    if source is not None and source.tokens not in _told(observed, source.key):
+        gone = earlier[source.key] in {TrialPhase.FAILED, TrialPhase.SKIPPED}
+        return TrialPhase.SKIPPED if gone else TrialPhase.WAITING
+    if own.failed:
         return TrialPhase.FAILED
-    return TrialPhase.PENDING if standing.retry_at is None else TrialPhase.WAITING
+    if any(attempt.running for attempt in observed.attempts.get(trial.key, ())):
+        return TrialPhase.WAITING  # for the one at its former id to leave
+    return TrialPhase.PENDING if own.retry_at is None else TrialPhase.WAITING
 
 
-def _standing(observed: Observed, work: Work, now: float) -> _Standing:
-    return _judge(observed, list(observed.attempts.get(work, ())), now)
+def _attempts(observed: Observed, work: Work) -> tuple[Attempt, ...]:
+    """The attempts at a piece of work as it is now."""
+    attempts = observed.attempts.get(work, ())
+    if not isinstance(work, Key) or work not in observed.ids:
+        return attempts
+    return tuple(attempt for attempt in attempts if attempt.trial == observed.ids[work])
 
 
-def _judge(observed: Observed, attempts: list[Attempt], now: float) -> _Standing:
-    """What the attempts at one piece of work mean for the next one."""
-    if not attempts:
-        return _Standing()
-    last = attempts[-1]
-    if last.running:
-        return _Standing(running=True)
-    if last.klass is Class.DONE:
-        return _Standing(done=True)
-    if last.klass in _PERMANENT:
-        return _Standing(failed=last.message or str(last.klass))
-    spent = [attempt for attempt in attempts if attempt.klass not in _FREE]
-    retry = observed.plan.spec.retry
-    host_memory = sum(1 for attempt in spent if attempt.klass is Class.HOST_MEMORY)
-    if len(spent) > retry.limit or host_memory > 1:
-        return _Standing(failed=f"given up after {len(spent)} attempts: {last.message}")
-    again = _in_a_row(attempts, Class.PREEMPTED)
-    if again == 1:
-        return _Standing()  # it has saved: go on whenever there is room
-    # what is preempted again and again backs off too, or it would start and stop for ever
-    times = again - 1 if again else max(1, len(spent))
-    wait = min(retry.backoff_seconds * 2.0 ** min(times - 1, 30), LONGEST_BACKOFF_SECONDS)
-    assert last.ended is not None
-    retry_at = last.ended + wait
-    return _Standing(retry_at=retry_at if retry_at > now else None)
+def _standing(observed: Observed, work: Work, now: float) -> standing.Standing:
+    return standing.judge(_attempts(observed, work), now, observed.plan.spec.retry)
 
 
-def _in_a_row(attempts: list[Attempt], klass: Class) -> int:
-    """How many of the last attempts ended so, without another between them."""
-    return sum(
-        1 for _ in itertools.takewhile(lambda attempt: attempt.klass is klass, attempts[::-1])
-    )
+def _told(observed: Observed, key: Key) -> frozenset[int]:
+    """Tokens D of a key whose results are in S3, also those that are no longer planned."""
+    told = {D for attempt in _attempts(observed, key) for D in attempt.budgets}
+    return frozenset(told | {D for there, D in observed.observed if there == key})
 
 
 def _starts(
-    observed: Observed, phases: dict[Key, TrialPhase], now: float
+    observed: Observed, phases: Mapping[Key, TrialPhase], now: float
 ) -> tuple[tuple[Start, ...], str]:
     """What may start now, sources and long trials first; and why no more may, if that is so."""
-    busy = sum(1 for work, attempts in observed.attempts.items() if _is_busy(work, attempts))
-    room = observed.plan.spec.parallel_trial_count - busy
+    room = observed.plan.spec.parallel_trial_count - len(_running_trials(observed))
     pending = [t for t in observed.plan.trials if phases[t.key] is TrialPhase.PENDING]
     sources = {t.source.key for t in observed.plan.trials if t.source is not None}
     # the longest first: what is left at the end is short and spreads evenly
@@ -255,13 +241,13 @@ def _starts(
             if starts:
                 break
             return (), f"{trial.key} would exceed limits.gpuHours {limit:g}"
-        attempts = observed.attempts.get(trial.key, ())
+        attempts = _attempts(observed, trial.key)
         halvings = sum(1 for attempt in attempts if attempt.klass is Class.OUT_OF_MEMORY)
         starts.append(Start(work=trial.key, halvings=halvings))
     return tuple(starts), ""
 
 
-def _halt(observed: Observed, phases: dict[Key, TrialPhase], now: float) -> tuple[str, bool]:
+def _halt(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -> tuple[str, bool]:
     """Why nothing new may start, if so, and whether running trials are to stop."""
     spec = observed.plan.spec
     failed = sum(1 for phase in phases.values() if phase is TrialPhase.FAILED)
@@ -275,54 +261,45 @@ def _halt(observed: Observed, phases: dict[Key, TrialPhase], now: float) -> tupl
     return "", False
 
 
-def _next_time(observed: Observed, phases: dict[Key, TrialPhase], now: float) -> float | None:
-    times = [
-        standing.retry_at
-        for key, phase in phases.items()
-        if phase is TrialPhase.WAITING
-        and (standing := _standing(observed, key, now)).retry_at is not None
-    ]
+def _next_time(
+    observed: Observed, phases: Mapping[Key, TrialPhase], now: float, *works: Work
+) -> float | None:
+    """When a wait or the deadline ends, of the trials that wait and of other work."""
+    waiting = [key for key, phase in phases.items() if phase is TrialPhase.WAITING]
+    times = [_standing(observed, work, now).retry_at for work in (*works, *waiting)]
     deadline = observed.plan.spec.limits.deadline
     if deadline is not None:
         times.append(observed.started + observed.suspended_seconds + names.duration(deadline))
     return min((time for time in times if time is not None and time > now), default=None)
 
 
-def _is_busy(work: Work, attempts: tuple[Attempt, ...]) -> bool:
-    return isinstance(work, Key) and any(attempt.running for attempt in attempts)
-
-
-def _stops(observed: Observed, reason: str, *, trials_only: bool = False) -> Iterator[Stop]:
+def _stops(observed: Observed, reason: str) -> Iterator[Stop]:
+    """Everything that runs is told to leave, each once."""
     for work, attempts in observed.attempts.items():
-        if trials_only and not isinstance(work, Key):
-            continue
         if any(attempt.running and not attempt.stopping for attempt in attempts):
             yield Stop(work=work, reason=reason)
 
 
-def _obsolete(observed: Observed, phases: dict[Key, TrialPhase]) -> Iterator[Stop]:
-    """Running trials that the plan no longer has."""
-    for work, attempts in observed.attempts.items():
-        gone = isinstance(work, Key) and work not in phases
-        if gone and any(attempt.running and not attempt.stopping for attempt in attempts):
-            yield Stop(work=work, reason="the manifest no longer has this trial")
-
-
-def _obsolete_running(observed: Observed) -> bool:
+def _trial_stops(observed: Observed, halt: str) -> Iterator[Stop]:
+    """Trials that are told to leave: all of them, or those that the plan no longer has."""
     planned = {trial.key for trial in observed.plan.trials}
-    return any(
-        _is_busy(work, attempts) and work not in planned
+    for stop in _stops(observed, halt or "the manifest no longer has this trial"):
+        if isinstance(stop.work, Key) and (
+            halt or stop.work not in planned or not _standing(observed, stop.work, 0).running
+        ):
+            yield stop
+
+
+def _running(observed: Observed) -> list[Work]:
+    return [
+        work
         for work, attempts in observed.attempts.items()
-    )
+        if any(attempt.running for attempt in attempts)
+    ]
 
 
-def _end(observed: Observed, phase: Phase, reason: str, *, stop_all: bool = False) -> Decision:
-    return Decision(
-        phase=phase,
-        reason=reason,
-        trials={trial.key: TrialPhase.WAITING for trial in observed.plan.trials},
-        actions=tuple(_stops(observed, reason)) if stop_all else (),
-    )
+def _running_trials(observed: Observed) -> list[Key]:
+    return [work for work in _running(observed) if isinstance(work, Key)]
 
 
 def _gpus(trial: Trial) -> int:
@@ -345,6 +322,6 @@ def _committed_gpu_seconds(observed: Observed, now: float) -> float:
     for trial in observed.plan.trials:
         attempts = observed.attempts.get(trial.key, ())
         if attempts and attempts[-1].running:
-            so_far = (now - attempts[-1].started) * _gpus(trial)
+            so_far = (now - attempts[-1].started) * attempts[-1].gpus
             running += max(0.0, _estimated_gpu_seconds(trial) - so_far)
     return gpu_seconds(observed, now) + running

@@ -9,7 +9,21 @@ from collections.abc import Mapping
 
 from scalingsweep.api.outcome import Class
 from scalingsweep.api.prepared import Prepared
+from scalingsweep.api.scalingtrial import TrialPhase
+from scalingsweep.api.status import Phase
 from scalingsweep.plan import Key, Plan
+
+__all__ = [  # phases are vocabulary of the wire; whoever speaks of the world finds them here
+    "Attempt",
+    "Decision",
+    "Job",
+    "Observed",
+    "Phase",
+    "Start",
+    "Stop",
+    "TrialPhase",
+    "Work",
+]
 
 
 class Job(enum.StrEnum):
@@ -36,10 +50,17 @@ class Attempt:
     message: str = ""
     budgets: tuple[int, ...] = ()
     """Tokens D that its outcome says are complete."""
+    step: int | None = None
+    """Trials only: the step that it had saved when it left; None where it told of none."""
     stopping: bool = False
     """Whether it was told to stop and has not ended yet."""
-    fitted: int = 0
-    """Fit only: how many observations were complete when it started."""
+    gpus: int = 0
+    """How many it held: resources may be edited, and what is used is used."""
+    trial: str = ""
+    """Trials only: the id that it worked at, where the control plane tells ids apart. An edit of
+    the source's budgets gives the same key another id."""
+    fitted: str = ""
+    """Fit only: `decide.fit_input` when it started."""
 
     @property
     def running(self) -> bool:
@@ -53,11 +74,15 @@ class Observed:
 
     plan: Plan
     attempts: Mapping[Work, tuple[Attempt, ...]]
-    """Oldest first. Work that the plan no longer has may be among them."""
+    """Oldest first. Work that the plan no longer has may be among them; those at prepare are of
+    this very spec alone, for an edit may have mended what they failed at."""
     prepared: Prepared | None
     """The answer of the newest successful prepare for this very spec."""
     observed: frozenset[tuple[Key, int]]
     """(trial, D) whose results were complete in S3 when prepare looked."""
+    ids: Mapping[Key, str] = dataclasses.field(default_factory=dict)
+    """Id of each planned trial, as far as known: attempts at another id are not attempts at it.
+    Empty where a key has had one id only, as in one run on one machine."""
     started: float
     """When the sweep first started."""
     spent_gpu_seconds: float = 0
@@ -66,35 +91,6 @@ class Observed:
     """Time that the sweep has been suspended for; the deadline does not count it."""
     refusal: str = ""
     """Why the grid may not run (identifiability: Refuse), else nothing."""
-
-
-class Phase(enum.StrEnum):
-    """Where a sweep stands."""
-
-    PREPARING = "Preparing"
-    RUNNING = "Running"
-    SUSPENDED = "Suspended"
-    DRAINING = "Draining"
-    """Nothing new starts: a limit was reached; running trials finish."""
-    FITTING = "Fitting"
-    COMPLETE = "Complete"
-    """A fit was written, however partial."""
-    FAILED = "Failed"
-    """It ended without a fit."""
-
-
-class TrialPhase(enum.StrEnum):
-    """Where a trial stands."""
-
-    PENDING = "Pending"
-    """It may start when there is room."""
-    WAITING = "Waiting"
-    """For its source, or for a back-off to pass."""
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    SKIPPED = "Skipped"
-    """Its source failed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

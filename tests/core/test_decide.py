@@ -1,9 +1,11 @@
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scalingsweep import decide
 from scalingsweep.api.outcome import Class
 from scalingsweep.plan import Key
 from scalingsweep.world import Job, Phase, Stop, TrialPhase
@@ -115,12 +117,199 @@ def test_host_memory_is_tried_again_once() -> None:
     assert world.step().trials[SOURCE_55K] is TrialPhase.FAILED
 
 
-def test_preemption_spends_no_retry() -> None:
-    world = worlds.prepared_world(retry={"limit": 0, "backoffSeconds": 0}, parallelTrialCount=1)
-    for _ in range(5):
+def preempted(world: worlds.World, steps: list[int | None]) -> TrialPhase:
+    for step in steps:
         world.step()
-        world.end(SOURCE_55K, Class.PREEMPTED)
-    assert world.step().trials[SOURCE_55K] is TrialPhase.PENDING or SOURCE_55K in world.running()
+        world.end(SOURCE_55K, Class.PREEMPTED, step=step)
+    return world.step().trials[SOURCE_55K]
+
+
+def test_preemption_spends_no_retry_while_checkpoints_are_new() -> None:
+    world = worlds.prepared_world(retry={"limit": 0, "backoffSeconds": 0}, parallelTrialCount=1)
+    assert preempted(world, [10, 10, 10, 10, 20, None, None, None, 30]) is TrialPhase.PENDING
+
+
+def test_preemption_without_a_new_checkpoint_counts_after_three() -> None:
+    world = worlds.prepared_world(retry={"limit": 0, "backoffSeconds": 0}, parallelTrialCount=1)
+    assert preempted(world, [10, 10, 10, 10]) is TrialPhase.PENDING
+    world.end(SOURCE_55K, Class.PREEMPTED, step=10)
+    assert world.step().trials[SOURCE_55K] is TrialPhase.FAILED
+
+
+def test_what_is_superseded_waits_longer_each_time_and_spends_no_retry() -> None:
+    world = worlds.prepared_world(retry={"limit": 0, "backoffSeconds": 0}, parallelTrialCount=1)
+    waits = []
+    for _ in range(15):
+        while SOURCE_55K not in world.running():
+            world.now = max(world.now, world.step().look_again or 0)
+            for work in world.running():
+                if work != SOURCE_55K:
+                    world.end(work, Class.DONE)
+        world.end(SOURCE_55K, Class.SUPERSEDED)
+        standing = decide.trial_phases(world.observe(), world.now)[SOURCE_55K]
+        assert standing is TrialPhase.WAITING
+        before = world.now
+        while SOURCE_55K not in world.running():
+            decision = world.step()
+            for work in world.running():
+                if work != SOURCE_55K:
+                    world.end(work, Class.DONE)
+            if SOURCE_55K not in world.running() and decision.look_again:
+                world.now = decision.look_again
+        waits.append(world.now - before)
+    assert waits == [min(2.0**n, 3600) for n in range(15)]
+
+
+def test_a_budget_that_is_added_later_has_retries_of_its_own() -> None:
+    budgets = {"tokens": ["250k", "700k"]}
+    world = worlds.prepared_world(retry={"limit": 1, "backoffSeconds": 0}, budgets=budgets)
+    while SCRATCH_27K not in world.running():
+        world.step()
+        for work in world.running():
+            world.end(work, Class.DONE if work != SCRATCH_27K else Class.INFRASTRUCTURE)
+        world.step()
+    world.end(SCRATCH_27K, Class.DONE)
+    world.plan = manifests.planned(retry={"limit": 1, "backoffSeconds": 0})
+    for _ in range(2):
+        while SCRATCH_27K not in world.running():
+            assert world.step().trials[SCRATCH_27K] is TrialPhase.PENDING
+            for work in world.running():
+                if work != SCRATCH_27K:
+                    world.end(work, Class.DONE)
+        world.end(SCRATCH_27K, Class.INFRASTRUCTURE)
+    assert world.step().trials[SCRATCH_27K] is TrialPhase.FAILED
+
+
+def test_done_without_all_budgets_is_no_endless_loop() -> None:
+    world = worlds.prepared_world(retry={"limit": 2, "backoffSeconds": 0}, parallelTrialCount=1)
+    ends = 0
+    while True:
+        decision = world.step()
+        if decision.trials[SOURCE_55K] is TrialPhase.FAILED:
+            break
+        world.end(SOURCE_55K, Class.DONE, budgets=0)
+        ends += 1
+    assert ends == 3
+    world = worlds.World(plan=world.plan)
+    for _ in range(3):
+        world.step()
+        world.end(Job.PREPARE, Class.DONE)
+        world.prepared = None  # it says that it is done and has told nothing
+    decision = world.step()
+    assert decision.phase is Phase.FAILED
+    assert "given up after 3 attempts" in decision.reason
+
+
+def finished_world(**changes: Any) -> worlds.World:
+    world = worlds.prepared_world(**changes)
+    assert finish(world) is Phase.COMPLETE
+    return world
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"fit": {"laws": ["chinchilla"]}},
+        {"budgets": {"tokens": ["250k", "700k", "1M"]}},
+        {"model": {"contextLength": 128, "sizes": ["27k"]}},
+    ],
+    ids=["fit", "as many other budgets", "a size less"],
+)
+def test_what_is_fitted_anew(edit: dict[str, Any]) -> None:
+    world = finished_world()
+    fits = len(world.attempts[Job.FIT])
+    world.plan = manifests.planned(**edit)
+    assert finish(world) is Phase.COMPLETE
+    assert len(world.attempts[Job.FIT]) == fits + 1
+    world.plan = manifests.planned(**edit, parallelTrialCount=7)
+    assert finish(world) is Phase.COMPLETE
+    assert len(world.attempts[Job.FIT]) == fits + 1, "nothing that it sees has changed"
+
+
+def test_a_fit_of_what_has_changed_is_stopped_before_the_next_begins() -> None:
+    world = worlds.prepared_world()
+    while Job.FIT not in world.running():
+        world.step()
+        for work in world.running():
+            if work is not Job.FIT:
+                world.end(work, Class.DONE)
+    world.plan = manifests.planned(fit={"laws": ["chinchilla"]})
+    decision = world.step()
+    assert decision.actions == (Stop(work=Job.FIT, reason="what it fits has changed since"),)
+    assert world.step().actions == ()
+    world.end(Job.FIT, Class.PREEMPTED)
+    world.step()
+    assert world.running() == [Job.FIT]
+
+
+def test_a_source_that_fails_after_what_is_needed_of_it_skips_nobody() -> None:
+    arms = manifests.small()["arms"]
+    del arms[0]["budgets"]
+    for arm in arms[2:]:
+        arm["init"]["budget"] = "700k"
+    world = worlds.prepared_world(arms=arms, parallelTrialCount=100)
+    world.step()
+    world.end(SOURCE_55K, Class.DIVERGED, budgets=2)
+    world.step()
+    assert CPT_55K in world.running()
+    world.end(SOURCE_27K, Class.DIVERGED, budgets=1)
+    assert world.step().trials[dataclasses.replace(CPT_55K, size="27k")] is TrialPhase.SKIPPED
+
+
+def test_gpu_hours_never_fall_whatever_is_edited() -> None:
+    eight = [{"gpusPerNode": 8, "accelerator": "H100"}]
+    world = worlds.prepared_world(resources=eight)
+    world.step()
+    world.now = 100.0
+    world.end(SOURCE_27K, Class.PREEMPTED)
+    used = decide.gpu_seconds(world.observe(), world.now)
+    assert used == 2 * 8 * 100
+    only = {"contextLength": 128, "sizes": ["55k"]}
+    world.plan = manifests.planned(resources=[{"gpusPerNode": 1}], model=only)
+    assert decide.gpu_seconds(world.observe(), world.now) == used
+
+
+def test_another_id_is_another_trial() -> None:
+    """An edit of the source's only budget gives cpt another id under the same key."""
+    world = finished_world()
+    world.ids = {trial.key: f"{trial.key} now" for trial in world.plan.trials}
+    for key, attempts in world.attempts.items():
+        if isinstance(key, Key):
+            name = f"{key} {'before' if key.arm == 'cpt' else 'now'}"
+            world.attempts[key] = [dataclasses.replace(a, trial=name) for a in attempts]
+    world.step()
+    assert {work.arm for work in world.running() if isinstance(work, Key)} == {"cpt"}
+    (key,) = {CPT_55K} & set(world.running())
+    world.ids[key] = f"{key} later"
+    decision = world.step()
+    assert Stop(work=key, reason="the manifest no longer has this trial") in decision.actions
+    assert decision.trials[key] is TrialPhase.WAITING
+
+
+def test_a_failed_prepare_of_an_edit_stops_the_trials_first() -> None:
+    world = worlds.prepared_world()
+    world.step()
+    world.prepared, world.attempts[Job.PREPARE] = None, []
+    world.step()
+    world.end(Job.PREPARE, Class.BAD_DATA, "spec.corpora[0]: is too small")
+    decision = world.step()
+    assert decision.phase is Phase.DRAINING
+    assert {action.work for action in decision.actions} == {SOURCE_27K, SOURCE_55K}
+    for work in world.running():
+        world.end(work, Class.PREEMPTED)
+    assert world.step().phase is Phase.FAILED
+
+
+def test_the_deadline_ends_a_prepare_that_hangs() -> None:
+    world = worlds.World(plan=manifests.planned(limits={"deadline": "1h"}))
+    assert world.step().look_again == 3600
+    world.now = 3600
+    decision = world.step()
+    assert [action.work for action in decision.actions] == [Job.PREPARE]
+    world.end(Job.PREPARE, Class.PREEMPTED)
+    decision = world.step()
+    assert (decision.phase, decision.actions) == (Phase.FAILED, ())
+    assert "limits.deadline 1h" in decision.reason
 
 
 def test_suspending_stops_what_runs_and_resuming_goes_on() -> None:
@@ -249,18 +438,19 @@ def test_whatever_fails_it_ends_and_no_limit_is_broken(
             work = draw.draw(st.sampled_from(world.running()))
             klass = draw.draw(ENDS) if free < 30 else Class.DONE
             free += klass in {Class.PREEMPTED, Class.SUPERSEDED}  # these spend no retry
-            world.end(work, klass, "why", budgets=draw.draw(st.integers(0, 3)))
+            budgets = None if klass is Class.DONE else draw.draw(st.integers(0, 3))
+            world.end(work, klass, "why", budgets=budgets)
         else:
             assert decision.look_again is not None, "it waits for nothing"
             assert decision.look_again > world.now
             world.now = decision.look_again
         world.now += 1
     assert decision.finished
-    for work, attempts in world.attempts.items():
+    for attempts in world.attempts.values():
         spent = [a for a in attempts if a.klass not in {Class.PREEMPTED, Class.SUPERSEDED}]
-        assert len(spent) <= limit + 1 or work is Job.FIT
+        assert len(spent) <= limit + 1
         done = [a for a in attempts if a.klass is Class.DONE]
-        assert len(done) <= 1 or work is Job.FIT, "a finished trial was trained again"
+        assert len(done) <= 1, "what was finished was done again"
     if decision.phase is Phase.COMPLETE and "maxFailed" not in decision.reason:
         ended = {TrialPhase.SUCCEEDED, TrialPhase.FAILED, TrialPhase.SKIPPED}
         assert set(decision.trials.values()) <= ended, "a trial is lost"

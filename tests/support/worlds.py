@@ -21,6 +21,10 @@ class World:
     observed: frozenset[tuple[Key, int]] = frozenset()
     refusal: str = ""
     starts: list[Start] = dataclasses.field(default_factory=list)
+    ids: dict[Key, str] = dataclasses.field(default_factory=dict)
+    spent_gpu_seconds: float = 0.0
+    asked: dict[Work, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    """Budgets that the last attempt at a trial was told of when it started."""
 
     def observe(self) -> Observed:
         return Observed(
@@ -29,6 +33,8 @@ class World:
             prepared=self.prepared,
             observed=self.observed,
             started=0.0,
+            ids=self.ids,
+            spent_gpu_seconds=self.spent_gpu_seconds,
             refusal=self.refusal,
         )
 
@@ -43,25 +49,33 @@ class World:
         return decision
 
     def running(self) -> list[Work]:
-        return [work for work, list_ in self.attempts.items() if list_[-1].running]
+        return [work for work, list_ in self.attempts.items() if list_ and list_[-1].running]
 
-    def end(self, work: Work, klass: Class, message: str = "", budgets: int | None = None) -> None:
+    def end(
+        self,
+        work: Work,
+        klass: Class,
+        message: str = "",
+        budgets: int | None = None,
+        step: int | None = None,
+    ) -> None:
         """End the running attempt at a piece of work.
 
         Args:
             work: which.
             klass: how.
             message: what it says.
-            budgets: how many of its budgets it has completed; all when it is done.
+            budgets: how many of its budgets it has completed; left out: all when it is done.
+            step: the step that it has saved.
         """
         last = self.attempts[work][-1]
         assert last.running
         done: tuple[int, ...] = ()
         if isinstance(work, Key):
-            planned = next((t.budgets for t in self.plan.trials if t.key == work), ())
-            done = planned if klass is Class.DONE else planned[: budgets or 0]
+            most = len(self.asked[work]) if klass is Class.DONE else 0
+            done = self.asked[work][: most if budgets is None else budgets]
         self.attempts[work][-1] = dataclasses.replace(
-            last, ended=self.now, klass=klass, message=message, budgets=done
+            last, ended=self.now, klass=klass, message=message, budgets=done, step=step
         )
         if work is Job.PREPARE and klass is Class.DONE:
             self.prepared = manifests.prepared()
@@ -69,8 +83,16 @@ class World:
     def _start(self, action: Start) -> None:
         assert action.work not in self.running(), "the same work runs twice at once"
         self.starts.append(action)
-        fitted = decide.complete_observations(self.observe()) if action.work is Job.FIT else 0
-        self.attempts.setdefault(action.work, []).append(Attempt(started=self.now, fitted=fitted))
+        fitted = decide.fit_input(self.observe()) if action.work is Job.FIT else ""
+        attempt = Attempt(started=self.now, fitted=fitted)
+        for trial in self.plan.trials:
+            if trial.key == action.work:
+                resources = trial.size.resources
+                gpus = resources.nodes * resources.gpus_per_node
+                name = self.ids.get(trial.key, "")
+                attempt = dataclasses.replace(attempt, gpus=gpus, trial=name)
+                self.asked[trial.key] = trial.budgets
+        self.attempts.setdefault(action.work, []).append(attempt)
 
     def _stop(self, action: Stop) -> None:
         last = self.attempts[action.work][-1]
