@@ -22,7 +22,7 @@ from scalingsweep.plan import Key
 from scalingsweep.store import Store
 from scalingsweep.world import Job
 from scalingsweep_cli import files
-from scalingsweep_cli.local import ending, journal, orders, s3server, storage
+from scalingsweep_cli.local import applied, ending, journal, orders, s3server, storage
 from scalingsweep_cli.local.folder import Folder
 from scalingsweep_cli.local.orders import Order
 from scalingsweep_cli.local.study import Study, localise
@@ -128,6 +128,7 @@ def find(manifest: Path, *, embedded: bool) -> Kept:
             "spec.corpora", f"changed since the last run: `scalingsweep run {manifest}` first"
         )
     study = Study(sweep=sweep, plan=localise(sweep, ()), folder=folder, embedded=embedded)
+    applied.check(folder, study.spec)
     return Kept(study=study, prepared=found, specs=resolve.trials(study.plan, found))
 
 

@@ -18,7 +18,7 @@ from scalingsweep import errors
 COMMANDS = {
     "plan": "Say what a sweep would cost and what it could tell, before anything runs.",
     "run": "Run a sweep on this machine, from text to the report.",
-    "results": "Print the observations so far.",
+    "results": "Print observations and laws so far; compare studies; export tables.",
     "fit": "Fit a scaling law to any table of N, D and loss.",
     "report": "Make the report again from what is in storage.",
     "export": "Write a trained model for transformers' AutoModelForCausalLM.",
@@ -32,7 +32,7 @@ HELP = """Scaling-law studies of language models, from one manifest to fitted la
 A study in three steps:
   scalingsweep plan sweep.yaml     FLOPs, hours, tokens; what the grid can identify
   scalingsweep run sweep.yaml      prepare, train, fit, report; Ctrl-C saves
-  scalingsweep results sweep.yaml  the observations, as a table, CSV or JSON
+  scalingsweep results sweep.yaml  observations and laws; compares studies
 
 A table that you have already: scalingsweep fit runs.csv
 

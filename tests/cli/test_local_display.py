@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from scalingsweep.api.outcome import Class, Outcome
+from scalingsweep.api.storage import S3Location
 from scalingsweep.plan import Key
 from scalingsweep.world import Attempt, Decision, Job, Phase, TrialPhase
 from scalingsweep_cli import files
@@ -80,7 +81,15 @@ def _running(tmp_path: Path, work: Key | Job, port: int) -> Running:
         attempt=Attempt(started=0),
     )
     order = orders.Order(work=work, command="trial", variables={})
-    return Running(order=order, entry=entry, launched=launched, gpus=(), port=port, memory_kills=0)
+    return Running(
+        order=order,
+        entry=entry,
+        launched=launched,
+        gpus=(),
+        port=port,
+        memory_kills=0,
+        location=S3Location(bucket="sweeps"),
+    )
 
 
 def _view(running: Running) -> View:

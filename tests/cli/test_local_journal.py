@@ -35,8 +35,8 @@ def test_a_later_run_learns_numbers_times_and_what_was_left_open(tmp_path: Path)
         assert (left.number, left.pid, left.born, journal.work_of(left)) == (2, 2, 2.5, KEY)
         later.ended(left, now=160.0, klass=Class.PREEMPTED, message="")
         assert later.earlier_gpu_seconds() == 30 * 2 + 10 * 4
-        later.started(Job.FIT, now=1001.0, pid=3, born=3.5, fitted=9)
-        assert later.of_this_run()[Job.FIT][0].fitted == 9
+        later.started(Job.FIT, now=1001.0, pid=3, born=3.5, fitted="9")
+        assert later.of_this_run()[Job.FIT][0].fitted == "9"
 
 
 @pytest.mark.parametrize("work", [Job.PREPARE, Job.FIT, KEY, COSINE])

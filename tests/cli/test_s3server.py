@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -102,6 +103,37 @@ def test_a_second_process_shares_the_server_of_a_living_owner(tmp_path: Path) ->
         assert server.pid not in {None, pid}
         assert _gone(pid)
         assert _store(server).get("k") == b"1"
+
+
+def test_a_server_that_its_owner_never_wrote_down_is_ended(tmp_path: Path) -> None:
+    """Its owner died between starting it and saying so; two servers would spoil the data."""
+    owner, pid = _owner(tmp_path)
+    owner.kill()
+    owner.communicate()
+    (tmp_path / "server.json").unlink()
+    with s3server.S3Server(tmp_path) as server:
+        assert _gone(pid)
+        _store(server).check_writable()
+
+
+def test_killed_while_it_comes_back_it_keeps_its_address(tmp_path: Path) -> None:
+    """The trainers that wait for it know no other."""
+
+    def kill_the_next(first: int) -> None:
+        while (pid := json.loads((tmp_path / "server.json").read_text())["pid"]) in {first, None}:
+            time.sleep(0.005)
+        os.kill(pid, signal.SIGKILL)
+
+    with s3server.S3Server(tmp_path) as server:
+        endpoint, pid = server.access.endpoint, server.pid
+        assert pid is not None
+        killer = threading.Thread(target=kill_the_next, args=(pid,))
+        killer.start()
+        os.kill(pid, signal.SIGKILL)
+        server.restart()
+        killer.join()
+        assert server.access.endpoint == endpoint
+        _store(server).check_writable()
 
 
 def test_a_recycled_process_id_is_never_signalled(tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ _PROGRAM = Path(sys.executable).parent / "scalingsweep"
 
 
 def run(
-    *arguments: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+    *arguments: str,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `scalingsweep` without a terminal; it must end within two minutes."""
+    """Run `scalingsweep` without a terminal; it must end in time."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "_SCALINGSWEEP"))}
     return subprocess.run(
         [str(_PROGRAM), *arguments],
@@ -21,6 +24,6 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
     )

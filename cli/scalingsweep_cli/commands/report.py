@@ -43,6 +43,7 @@ def command(*, manifest: Path, out: Path | None, show: bool, embedded: bool) -> 
         at.work("fit", variables)
         for name in ("observations.csv", "fit.json", "report.html"):
             _write(study.folder.home / name, at.store.get(f"{found.address}/{name}"))
+            (study.folder.home / name).chmod(0o600)
     page = study.folder.home / "report.html"
     if out is not None:
         _write(out, page.read_bytes())

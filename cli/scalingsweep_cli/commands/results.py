@@ -1,67 +1,122 @@
-"""`scalingsweep results`: the observations that a study has so far."""
+"""`scalingsweep results`: what studies have found so far, as tables to read and to publish."""
 
 from pathlib import Path
 
 import click
 
-from scalingsweep import observations, quantity
-from scalingsweep_cli import kept, screen
+from scalingsweep.errors import SpecError
 
-MOST_MISSING = 5
-"""So many missing cells are named; the others are counted."""
+FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".tex": "latex"}
 
 
 @click.command("results")
-@click.argument("manifest", metavar="SWEEP.yaml", type=click.Path(path_type=Path))
+@click.argument(
+    "sources",
+    metavar="SWEEP.yaml|TABLE.csv…",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--parameters", is_flag=True, help="The fitted laws with their intervals, not observations."
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["loss", "bpb"]),
+    default="loss",
+    show_default=True,
+    help="loss: nats a token; bpb: bits a byte, comparable across tokenizers.",
+)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="csv: observations.csv; json: {observations, missing}.",
+    type=click.Choice(["table", "csv", "json", "parquet", "latex"]),
+    help="[default: by the ending of --out, else table]",
 )
-@click.option("--embedded", is_flag=True, help="The sweep was run with --embedded.")
-def command(*, manifest: Path, form: str, embedded: bool) -> None:
-    """Print the observations so far: one row for each (arm, size, seed, D) that is done.
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write there: .csv, .json, .parquet or .tex.  [default: standard output]",
+)
+@click.option("--embedded", is_flag=True, help="The sweeps were run with --embedded.")
+def command(
+    *,
+    sources: tuple[Path, ...],
+    parameters: bool,
+    unit: str,
+    form: str | None,
+    out: Path | None,
+    embedded: bool,
+) -> None:
+    """Print what a study has found so far, or compare several.
 
     \b
     scalingsweep results sweep.yaml
     scalingsweep results sweep.yaml --format csv > observations.csv
+    scalingsweep results sweep.yaml --parameters --out laws.tex
+    scalingsweep results baseline.yaml lower-lr.yaml
+    scalingsweep results sweep.yaml published/observations.csv --out both.parquet
 
-    They are read from the study's storage, also while `scalingsweep run` is at work. Losses are
-    nats a token on each corpus's held-out text.
+    One study: its observations, a row for each (arm, size, seed, D) that is done; read from its
+    storage, also while `scalingsweep run` is at work. csv is observations.csv as it is.
 
-    Writes nothing but standard output.
+    Several: the cells that all of them have (same arm and seed, N and D within 1 %), the loss of
+    each, the difference of each from the first, and its mean by arm. A difference of the size of
+    the seeds' noise means nothing: give training.seeds more than one to see it.
+
+    --parameters: the coefficients of each fitted law, studies side by side. An observations.csv
+    has those of the fit.json beside it.
+
+    csv, json and parquet hold every digit, in one tidy table; table and latex (booktabs, names
+    escaped) are rounded for reading.
+
+    Writes nothing but standard output, or FILE.
     """  # noqa: D301 - \b is click's mark for lines that are kept
-    found = kept.find(manifest, embedded=embedded)
-    with kept.opened(found) as study:
-        rows, missing = study.rows()
-    corpora = [corpus.name for corpus in found.prepared.corpora]
-    if form == "csv":
-        click.echo(observations.to_csv(rows, corpora), nl=False)
-    elif form == "json":
-        screen.json_object({"observations": rows, "missing": missing})
+    form = _form(form, out, sources)
+    from scalingsweep_cli.tables import cells, source, writing
+    from scalingsweep_cli.tables import parameters as laws
+
+    found = source.named([source.read(path, embedded=embedded) for path in sources])
+    if parameters:
+        answer = laws.of(found)
+    elif len(found) == 1:
+        answer = cells.of_one(found[0], unit)
     else:
-        _show(rows, missing, corpora)
+        answer = cells.compared(found, unit)
+    match form:
+        case "table":
+            from scalingsweep_cli import screen
+
+            writing.show(screen.console(), answer)
+            return
+        case "csv":
+            data = writing.to_csv(answer.data).encode()
+        case "json":
+            data = writing.to_json(answer).encode()
+        case "parquet":
+            data = writing.to_parquet(answer.data)
+        case _:
+            data = writing.to_latex(answer).encode()
+    if out is None:
+        click.echo(data.decode(), nl=False)
+        return
+    writing.write(out, data)
 
 
-def _show(rows: list[observations.Row], missing: list[str], corpora: list[str]) -> None:
-    out = screen.console()
-    if rows:
-        names = ("arm", "size", "seed", "N", "D", *(f"loss_{name}" for name in corpora))
-        cells = [[_cell(name, row[name]) for name in names] for row in rows]
-        out.print(screen.table(names, cells, text=2))
-    out.print(f"{len(rows)} observations of {len(rows) + len(missing)} planned")
-    for words in missing[:MOST_MISSING]:
-        screen.note(out, f"missing: {words}")
-    if len(missing) > MOST_MISSING:
-        screen.note(out, f"and {len(missing) - MOST_MISSING} more")
+def _form(form: str | None, out: Path | None, sources: tuple[Path, ...]) -> str:
+    """The format that is meant.
 
-
-def _cell(name: str, value: str | float | None) -> str:
-    if value is None:
-        return "–"
-    if name in {"N", "D"}:
-        return quantity.label(int(value))
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    Raises:
+        SpecError: FILE does not tell, must not be written over, or is needed.
+    """
+    if out is None:
+        if form == "parquet":
+            raise SpecError("--format parquet", "is no text: name a file with --out")
+        return form or "table"
+    if any(out.resolve() == path.resolve() for path in sources):
+        raise SpecError("--out", f"{out} is what is read: name another file")
+    known = form or FORMATS.get(out.suffix.lower())
+    if known is None or known == "table":
+        raise SpecError("--out", f"{out}: give --format, or an ending of {', '.join(FORMATS)}")
+    return known

@@ -29,6 +29,7 @@ def fetch(study: Study, store: Store) -> Path:
         data = store.get(f"sweeps/{metadata.namespace}/{metadata.name}/{name}")
         draft = study.folder.home / f".{name}.part"
         draft.write_bytes(data)
+        draft.chmod(0o600)
         draft.replace(study.folder.home / name)
     return study.folder.home / "report.html"
 

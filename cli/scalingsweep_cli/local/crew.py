@@ -5,12 +5,14 @@ Every start and end is in the journal before anything else follows from it.
 
 import contextlib
 import dataclasses
+import shutil
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from scalingsweep.api.outcome import Class, Outcome
+from scalingsweep.api.storage import S3Location
 from scalingsweep.world import Attempt, Work
 from scalingsweep_cli.local import ending, journal, machine, orders, processes
 from scalingsweep_cli.local.orders import Order
@@ -29,6 +31,8 @@ class Running:
     port: int
     memory_kills: int
     """The kernel's counter when it started."""
+    location: S3Location
+    """The storage that it was told."""
     kill_at: float | None = None
     """When it is killed, on the monotonic clock; None unless it was told to stop."""
 
@@ -82,12 +86,17 @@ class Crew:
             location=self._storage.location,
             gpus=gpus,
             port=port,
+            yields=self._journal.last_class(work) is Class.SUPERSEDED,
         )
+        scratch = folder.scratch(name, number)
         memory_kills = ending.memory_kills()
         try:
+            scratch.mkdir(exist_ok=True, mode=0o700)
             launched = processes.launch(
                 [*self._study.worker, order.command],
-                environment=orders.environment(order, attempt, keys=self._storage.keys, gpus=gpus),
+                environment=orders.environment(
+                    order, attempt, keys=self._storage.keys, gpus=gpus, scratch=scratch
+                ),
                 log=folder.log(name, number),
                 mark=outcome,
             )
@@ -115,6 +124,7 @@ class Crew:
             gpus=gpus,
             port=port,
             memory_kills=memory_kills,
+            location=self._storage.location,
         )
         return self.running[work]
 
@@ -129,6 +139,12 @@ class Crew:
         """Tell everything to save and leave."""
         for work in self.running:
             self.stop(work)
+
+    def move(self) -> None:
+        """Stop what works with a storage that has moved: it would wait for the old one."""
+        for work, running in self.running.items():
+            if running.location != self._storage.location:
+                self.stop(work)
 
     def kill_all(self) -> None:
         """End everything at once."""
@@ -169,6 +185,7 @@ class Crew:
             log=folder.log(entry.work, entry.number),
         )
         outcome = ending.judge(folder.outcome(entry.work, entry.number), status, told)
+        shutil.rmtree(folder.scratch(entry.work, entry.number), ignore_errors=True)
         now = self._now()
         self._journal.ended(
             entry,
@@ -176,6 +193,7 @@ class Crew:
             klass=outcome.klass,
             message=outcome.message,
             budgets=outcome.budgets,
+            step=outcome.step,
         )
         self._room.give_back(running.gpus)
         return Ended(
@@ -203,6 +221,8 @@ def settle(study: Study, record: journal.Journal, now: Callable[[], float]) -> i
         str(folder.outcome(entry.work, entry.number)): (entry.pid, entry.born) for entry in left
     }
     found = processes.end_orphans(marks, grace=study.grace) if marks else 0
+    shutil.rmtree(folder.scratches, ignore_errors=True)
+    folder.scratches.mkdir(mode=0o700)
     for entry in left:
         log = folder.log(entry.work, entry.number)
         end = now()
@@ -212,7 +232,12 @@ def settle(study: Study, record: journal.Journal, now: Callable[[], float]) -> i
         told = ending.Told(work=journal.work_of(entry), stopped=True, log=log)
         outcome = ending.judge(folder.outcome(entry.work, entry.number), 0, told)
         record.ended(
-            entry, now=end, klass=outcome.klass, message=outcome.message, budgets=outcome.budgets
+            entry,
+            now=end,
+            klass=outcome.klass,
+            message=outcome.message,
+            budgets=outcome.budgets,
+            step=outcome.step,
         )
     return found
 

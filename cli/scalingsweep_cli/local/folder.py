@@ -4,8 +4,10 @@
     s3/                      the embedded server's data, credentials and log
     cache/                   downloaded shards, shared by attempts
     sweeps/<name>/journal.jsonl
+                  applied.json   the spec it was run with: what may be edited
                   logs/      what each attempt printed
                   outcomes/  what each attempt said of itself at its end
+                  tmp/       what each attempt works with; removed when it is over
                   observations.csv, fit.json, report.html
 
 All of it is for its owner's eyes alone (0700): the server's credentials are among it.
@@ -63,6 +65,11 @@ class Folder:
         """The record of attempts."""
         return self.home / "journal.jsonl"
 
+    @property
+    def applied(self) -> Path:
+        """The spec of the last run."""
+        return self.home / "applied.json"
+
     def log(self, work: str, number: int) -> Path:
         """Log of one attempt."""
         return self.home / "logs" / f"{_file_name(work)}-a{number}.log"
@@ -70,6 +77,15 @@ class Folder:
     def outcome(self, work: str, number: int) -> Path:
         """Outcome of one attempt."""
         return self.home / "outcomes" / f"{_file_name(work)}-a{number}.json"
+
+    def scratch(self, work: str, number: int) -> Path:
+        """Temporary files of one attempt: a killed one removes none, and text can be large."""
+        return self.scratches / f"{_file_name(work)}-a{number}"
+
+    @property
+    def scratches(self) -> Path:
+        """The temporary files of all attempts."""
+        return self.home / "tmp"
 
     def make(self) -> None:
         """Make the folders.
@@ -84,6 +100,7 @@ class Folder:
             self.home,
             self.home / "logs",
             self.home / "outcomes",
+            self.scratches,
         ):
             try:
                 path.mkdir(mode=0o700, exist_ok=True)

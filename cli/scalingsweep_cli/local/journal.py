@@ -78,7 +78,7 @@ class Journal:
         self._append({"event": "run", "time": now})
 
     def started(
-        self, work: Work, *, now: float, pid: int, born: float, gpus: int = 0, fitted: int = 0
+        self, work: Work, *, now: float, pid: int, born: float, gpus: int = 0, fitted: str = ""
     ) -> Entry:
         """An attempt is about to start; its process exists and waits."""
         number = self.next_number(work)
@@ -87,15 +87,28 @@ class Journal:
         return self.entries[name(work), number]
 
     def ended(
-        self, entry: Entry, *, now: float, klass: Class, message: str, budgets: tuple[int, ...] = ()
+        self,
+        entry: Entry,
+        *,
+        now: float,
+        klass: Class,
+        message: str,
+        budgets: tuple[int, ...] = (),
+        step: int | None = None,
     ) -> None:
         """An attempt has ended."""
         event = {"event": "end", "work": entry.work, "number": entry.number, "time": now}
-        self._append(event | {"class": str(klass), "message": message, "budgets": list(budgets)})
+        told = {"class": str(klass), "message": message, "budgets": list(budgets), "step": step}
+        self._append(event | told)
 
     def next_number(self, work: Work) -> int:
         """Number of the next attempt at some work; it rises over all runs."""
         return 1 + max((n for w, n in self.entries if w == name(work)), default=0)
+
+    def last_class(self, work: Work) -> Class | None:
+        """How the last attempt of this run at some work ended; None where there was none."""
+        attempts = self.of_this_run().get(work)
+        return attempts[-1].klass if attempts else None
 
     def open_entries(self) -> list[Entry]:
         """Attempts without an end."""
@@ -163,7 +176,11 @@ class Journal:
                     pid=int(event["pid"]),
                     born=float(event["born"]),
                     gpus=int(event["gpus"]),
-                    attempt=Attempt(started=float(event["time"]), fitted=int(event["fitted"])),
+                    attempt=Attempt(
+                        started=float(event["time"]),
+                        gpus=int(event["gpus"]),
+                        fitted=str(event["fitted"]),
+                    ),
                 )
             case "end":
                 at = event["work"], event["number"]
@@ -174,6 +191,7 @@ class Journal:
                     klass=Class(event["class"]),
                     message=event["message"],
                     budgets=tuple(event["budgets"]),
+                    step=event.get("step"),
                 )
                 self.entries[at] = dataclasses.replace(entry, attempt=ended)
             case unknown:

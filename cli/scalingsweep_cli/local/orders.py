@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from scalingsweep.api.attempt import Attempt
 from scalingsweep.api.prepared import Prepared
@@ -28,8 +29,8 @@ class Order:
     gpus: int = 0
     threads: int = 1
     halvings: int = 0
-    fitted: int = 0
-    """Fit only: how many observations are complete."""
+    fitted: str = ""
+    """Fit only: `decide.fit_input`."""
     budgets: tuple[int, ...] = ()
     """Trials only: tokens D that are asked for."""
 
@@ -40,7 +41,7 @@ def order(
     *,
     prepared: Prepared | None,
     specs: Mapping[Key, TrialSpec],
-    complete: int,
+    fitted: str,
 ) -> Order:
     """What a decision's start means.
 
@@ -49,7 +50,7 @@ def order(
         study: what is run.
         prepared: prepare's answer; trials and fits come after it.
         specs: the trials' specs.
-        complete: how many observations are complete.
+        fitted: what a fit would see now, `decide.fit_input`.
     """
     spec = {"SCALINGSWEEP_SPEC": _json(study.sweep.spec.to_wire())}
     if start.work is Job.PREPARE:
@@ -57,7 +58,7 @@ def order(
     assert prepared is not None, "prepare comes first"
     if start.work is Job.FIT:
         variables = spec | {"SCALINGSWEEP_PREPARED": _json(prepared.to_wire())}
-        return Order(work=start.work, command="fit", variables=variables, fitted=complete)
+        return Order(work=start.work, command="fit", variables=variables, fitted=fitted)
     assert isinstance(start.work, Key)
     resources = planned(study.plan, start.work).size.resources
     trial = specs[start.work]
@@ -80,6 +81,7 @@ def attempt(
     location: S3Location,
     gpus: tuple[machine.Gpu, ...],
     port: int,
+    yields: bool = False,
 ) -> Attempt:
     """The surroundings of an attempt."""
     spec = study.sweep.spec
@@ -87,6 +89,7 @@ def attempt(
         sweep=study.sweep.metadata.name,
         namespace=study.sweep.metadata.namespace,
         number=number,
+        yields=yields,
         storage=location,
         base=str(study.folder.base),
         cache=str(study.folder.cache),
@@ -103,19 +106,48 @@ def attempt(
 
 
 def environment(
-    order: Order, attempt: Attempt, *, keys: Mapping[str, str], gpus: tuple[machine.Gpu, ...]
+    order: Order,
+    attempt: Attempt,
+    *,
+    keys: Mapping[str, str],
+    gpus: tuple[machine.Gpu, ...],
+    scratch: Path | None = None,
 ) -> dict[str, str]:
     """All of the worker's environment; credentials go nowhere else."""
-    # a profile or token of the user's own would go before the keys that we give
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SCALINGSWEEP_"))}
     return {
-        **inherited,
+        **inherited(os.environ),
         **keys,
         **order.variables,
         "SCALINGSWEEP_ATTEMPT": _json(attempt.to_wire()),
         "CUDA_VISIBLE_DEVICES": ",".join(gpu.token for gpu in gpus),
         "OMP_NUM_THREADS": str(order.threads if order.command == "trial" else 1),
         "PYTHONUNBUFFERED": "1",  # so that a killed worker's last words are in its log
+        **({"TMPDIR": str(scratch)} if scratch else {}),
+    }
+
+
+_INHERITED = {
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE", "CC", "CXX"),
+    *("LD_LIBRARY_PATH", "LD_PRELOAD", "LIBRARY_PATH", "CPATH", "VIRTUAL_ENV", "XDG_CACHE_HOME"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+}
+_INHERITED_PREFIXES = (
+    *("LC_", "PYTHON", "CONDA_", "CUDA", "NVIDIA_", "NCCL_", "GLOO_", "HIP_", "ROCR_", "ROCM_"),
+    *("TORCH", "PYTORCH_", "TRITON_", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "MALLOC_"),
+)
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a worker gets of the user's own environment: the system's, the network's, the device's.
+
+    Tokens and passwords of other programs stay outside a process that reads untrusted text, and a
+    profile of AWS_* would go before the keys that we give.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.upper() in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
 
 

@@ -10,6 +10,7 @@ the gate reads the end of its input and leaves.
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import time
@@ -76,7 +77,7 @@ def launch(
     Raises:
         OSError: no process can be started.
     """
-    with log.open("wb") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         process = subprocess.Popen(
             ["/bin/sh", "-c", _GATE, *command],
             env={**environment, MARK: str(mark)},
@@ -84,6 +85,7 @@ def launch(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the runner, which tells the launcher
+            umask=0o077,  # what it writes is for its owner's eyes alone
         )
     return Launched(process=process, born=psutil.Process(process.pid).create_time(), mark=str(mark))
 

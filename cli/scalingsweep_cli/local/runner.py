@@ -127,6 +127,7 @@ class Runner:
 
     def _observe(self) -> None:
         if self._storage.mend():
+            self._crew.move()
             self._reporter.note("the S3 server had died: it runs again, on the same data")
         for ended in self._crew.reap():
             self._last[ended.order.work] = ended
@@ -167,7 +168,7 @@ class Runner:
                 self._study,
                 prepared=self._prepared,
                 specs=self._specs,
-                complete=decide.complete_observations(observed),
+                fitted=decide.fit_input(observed),
             )
             running = self._crew.start(order)
             if running is not None:

@@ -6,7 +6,8 @@ with authentication and conditional writes, so what works here works on a cluste
 
 Whoever holds the lock of the data folder owns the server; the kernel frees the lock when its owner
 dies, however it dies. A server that a crashed owner left behind is recognised by its process id
-*and* start time, so that a recycled id is never signalled.
+*and* start time, so that a recycled id is never signalled; one whose owner crashed before it had
+written these down, by the data folder in its command.
 """
 
 import contextlib
@@ -96,6 +97,10 @@ class S3Server:
         return self._process.pid if self._process else None
 
     @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    @property
     def log(self) -> Path:
         """What the server says."""
         return self.folder / "weed.log"
@@ -123,7 +128,7 @@ class S3Server:
         weed = binary()
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = (self.folder / "lock").open("w")
+            lock = os.fdopen(_private(self.folder / "lock"), "a")
         except OSError as error:
             raise SpecError(str(self.folder), f"cannot be written ({error.strerror})") from None
         try:
@@ -135,6 +140,8 @@ class S3Server:
         self._lock = lock
         try:
             _end_orphan(self._record())
+            for stray in _strays(self._data):
+                _end(stray)
             self._serve(weed)
         except BaseException:
             self.stop()
@@ -164,7 +171,7 @@ class S3Server:
 
     def _serve(self, weed: Path) -> None:
         record = self._record()
-        for _ in range(_STARTS):
+        for left in reversed(range(_STARTS)):
             ports = record.get("ports") or {}
             if not (set(ports) == set(_LISTENERS) and all(map(_is_free, ports.values()))):
                 ports = _free_ports()
@@ -173,18 +180,20 @@ class S3Server:
             born = psutil.Process(self._process.pid).create_time()
             record = {"pid": self._process.pid, "born": born, "ports": ports, "ready": False}
             self._write(record)
-            if self._wait(access):
+            ready = self._wait(access)
+            self._mask(access)
+            if ready:
                 self._write({**record, "ready": True})
                 self._access = access
                 return
-            record = {}  # it left at once: one of its ports was taken meanwhile
+            if left == 1:
+                record = {}  # one of its ports may be taken in a way that we do not see
         raise TransientError(f"the embedded S3 server does not start: {self._last_words()}")
 
     def _spawn(self, weed: Path, ports: dict[str, int], access: Access) -> subprocess.Popen[bytes]:
-        data = self.folder / "data"
-        data.mkdir(exist_ok=True, mode=0o700)
+        self._data.mkdir(exist_ok=True, mode=0o700)
         command = [
-            str(weed), "-logtostderr=true", "mini", f"-dir={data}", f"-bucket={self.bucket}",
+            str(weed), "-logtostderr=true", "mini", f"-dir={self._data}", f"-bucket={self.bucket}",
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false",
             "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
             "-volume.preStopSeconds=0", "-s3.localSocket=s3.sock", "-filer.localSocket=filer.sock",
@@ -195,7 +204,7 @@ class S3Server:
             "HOME": str(self.folder),  # or it reads settings of ~/.seaweedfs
             "PATH": os.environ.get("PATH", os.defpath),
         }
-        with self.log.open("ab") as log:
+        with os.fdopen(_private(self.log), "ab") as log:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
@@ -204,6 +213,7 @@ class S3Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the run, which saves before it ends this
+                umask=0o077,
             )
 
     def _wait(self, access: Access) -> bool:
@@ -253,6 +263,17 @@ class S3Server:
             secret_key=keys["secretKey"],
         )
 
+    def _mask(self, access: Access) -> None:
+        """Take our access key out of what the server has logged at its start; it only appends."""
+        key = access.access_key.encode()
+        with contextlib.suppress(OSError), self.log.open("r+b") as log:
+            said = log.read()
+            place = said.find(key)
+            while place >= 0:
+                log.seek(place)
+                log.write(b"*" * len(key))
+                place = said.find(key, place + len(key))
+
     def _record(self) -> dict[str, Any]:
         try:
             record = json.loads((self.folder / "server.json").read_text())
@@ -300,6 +321,16 @@ def _end_orphan(record: dict[str, Any]) -> None:
             _end(process)
 
 
+def _strays(data: Path) -> list[psutil.Process]:
+    """Servers on a data folder that is ours: two would spoil it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "weed" in process.name() and f"-dir={data}" in process.cmdline():
+                found.append(process)
+    return found
+
+
 def _end(process: psutil.Process | None) -> None:
     if process is None:
         return
@@ -334,6 +365,11 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _private(path: Path) -> int:
+    """A file for its owner's eyes alone, opened to append to."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _write_private(path: Path, value: Any) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from scalingsweep.store import Store
+from scalingsweep.store import Patience, Store
 from scalingsweep.world import Phase
 from scalingsweep_cli import screen
-from scalingsweep_cli.local import closing, lock, storage
+from scalingsweep_cli.local import applied, closing, lock, storage
 from scalingsweep_cli.local.interrupt import Interrupt
 from scalingsweep_cli.local.journal import Journal
 from scalingsweep_cli.local.lines import Lines
@@ -42,7 +42,7 @@ def run(study: Study, *, again: str, plain: bool = False) -> int:
     opened = storage.of(study.sweep.spec, study.folder, embedded=study.embedded)
     with Interrupt() as interrupt, lock.hold(study.folder.lock):
         # the journal first: it may refuse, and the server takes a second to start
-        with Journal(study.folder.journal) as record, opened:
+        with _journal(study) as record, opened:
             with _reporter(study, opened, out, plain=plain) as reporter:
                 for text in study.plan.warnings:
                     reporter.note(text)
@@ -52,9 +52,17 @@ def run(study: Study, *, again: str, plain: bool = False) -> int:
                 end = runner.run()
             report = None
             if end.phase is Phase.COMPLETE and end.summary is not None:
-                report = closing.fetch(study, _store(opened))
+                patience = Patience(hurried=lambda: interrupt.number is not None)
+                report = closing.fetch(study, _store(opened, patience))
         closing.say(out, study, end, report, again)
         return interrupt.status if end.interrupted else _status(end)
+
+
+@contextlib.contextmanager
+def _journal(study: Study) -> Iterator[Journal]:
+    with Journal(study.folder.journal) as record:
+        applied.settle(study.folder, study.spec, record)
+        yield record
 
 
 @contextlib.contextmanager
@@ -67,8 +75,8 @@ def _reporter(study: Study, opened: Opened, out: Console, *, plain: bool) -> Ite
                 yield live
 
 
-def _store(opened: Opened) -> Store:
-    return Store(opened.location, keys=opened.keys)
+def _store(opened: Opened, patience: Patience | None = None) -> Store:
+    return Store(opened.location, keys=opened.keys, patience=patience)
 
 
 def _status(end: End) -> int:

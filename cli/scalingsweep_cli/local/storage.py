@@ -4,15 +4,20 @@
 """
 
 import os
+import shutil
 from typing import Protocol, Self
 
 from scalingsweep.api.storage import S3Location
 from scalingsweep.api.sweep import SweepSpec
-from scalingsweep.errors import SpecError
+from scalingsweep.errors import SpecError, TransientError
 from scalingsweep_cli.local import s3server
 from scalingsweep_cli.local.folder import Folder
 
 PREFIX = "local"
+
+LEAST_FREE_BYTES = 512 * 2**20
+"""What the embedded server's disk must have left. The server makes volumes of 128 MB ahead and
+answers "internal error" long before the last byte; above this, all that runs can still save."""
 
 
 class Opened(Protocol):
@@ -33,7 +38,11 @@ class Opened(Protocol):
         ...
 
     def mend(self) -> bool:
-        """Bring it back if it has died; True when that was so."""
+        """Bring it back if it has died; True when that was so.
+
+        Raises:
+            TransientError: it cannot go on: it does not start, or its disk is full.
+        """
         ...
 
 
@@ -86,6 +95,7 @@ class _Given:
 
 class _Embedded:
     def __init__(self, folder: Folder) -> None:
+        self._root = folder.root
         self._server = s3server.S3Server(folder.s3)
 
     def __enter__(self) -> Self:
@@ -104,7 +114,17 @@ class _Embedded:
         return self._server.access.keys()
 
     def mend(self) -> bool:
+        self._check_disk()
         if self._server.alive():
             return False
         self._server.restart()
         return True
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self._root).free
+        if free < LEAST_FREE_BYTES:
+            raise TransientError(
+                f"{self._root}: its disk has {free / 1e6:.0f} MB left, and the S3 server needs "
+                f"{LEAST_FREE_BYTES / 1e6:.0f}: free some and run the same again; "
+                "everything so far is kept"
+            )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scalingsweep import plan as planning
-from scalingsweep.api.sweep import ScalingSweep
+from scalingsweep.api.sweep import ScalingSweep, SweepSpec
 from scalingsweep.errors import SpecError
 from scalingsweep_cli.local import machine
 from scalingsweep_cli.local.folder import Folder
@@ -33,6 +33,12 @@ class Study:
     """The worker's command."""
     grace: float = 30.0
     """Seconds between SIGTERM and SIGKILL."""
+
+    @property
+    def spec(self) -> SweepSpec:
+        """The manifest's spec with the storage that is used; None is the embedded server."""
+        spec = self.sweep.spec
+        return spec.model_copy(update={"storage": None}) if self.embedded else spec
 
 
 def make(sweep: ScalingSweep, manifest: Path, *, embedded: bool) -> Study:
