@@ -7,11 +7,11 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-GENERATED := docs/manifest.md
+GENERATED := docs/manifest.md crds
 
 .PHONY: help
 help: ## this index
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(STAMP) ## .venv with everything that one machine and the tests need
@@ -36,11 +36,44 @@ demo: $(STAMP) ## from nothing to a fitted law: real text, a real study, a repor
 # One thread a process: more of them slow small matrices down, and two test workers share the cores.
 .PHONY: test
 test: $(STAMP) ## unit and integration tests (under 10 minutes on 2 cores)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not e2e"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not e2e and not cluster"
 
 .PHONY: test-long
 test-long: $(STAMP) ## end-to-end tests: whole studies
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m e2e
+
+.PHONY: test-cluster
+test-cluster: $(STAMP) tools ## against a real Kubernetes: its API server alone, and a whole node (root)
+	@$(BIN)/python -m pytest -m cluster tests/cluster
+
+.PHONY: tools
+tools: ## build the pinned Kubernetes into the user's cache (once; about 20 minutes on 2 cores)
+	@$(PYTHON) -m hack.cluster tools
+
+.PHONY: cluster-up
+cluster-up: ## a real Kubernetes with one node of 8 pretended GPUs (root; within a minute once built)
+	@$(PYTHON) -m hack.cluster up
+
+.PHONY: cluster-down
+cluster-down: ## end it, without a trace
+	@$(PYTHON) -m hack.cluster down
+
+# One thread for everything that is timed, and for what only waits.
+.PHONY: bench
+bench: $(STAMP) ## speed beside Hugging Face, PyTorch and scipy: one table (10 minutes, nothing else running)
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m hack.bench
+
+.PHONY: bench-train
+bench-train: $(STAMP) ## tokens/s, memory, start and waits of the trainer alone
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m hack.bench small train
+
+.PHONY: bench-fit
+bench-fit: $(STAMP) ## bootstraps of a fit alone (a minute)
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m hack.bench fit
+
+.PHONY: bench-command
+bench-command: $(STAMP) ## seconds that the command takes to answer
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m hack.bench command
 
 .PHONY: lint
 lint: $(STAMP) ## ruff, and which room may import which
@@ -58,8 +91,9 @@ format: $(STAMP) ## let ruff mend what it can
 	@$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(STAMP) ## write anew what is generated: docs/manifest.md
+generate: $(STAMP) ## write anew what is generated: docs/manifest.md, crds/
 	@$(BIN)/python -m hack.manifest_reference
+	@$(BIN)/python -m hack.crds
 
 .PHONY: verify
 verify: lint types generate ## lint, types, contracts, and generated files that are up to date
