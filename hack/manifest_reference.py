@@ -107,6 +107,8 @@ def _type(annotation: typing.Any, metadata: list[typing.Any], paths: dict[type[W
     if origin in {typing.Union, types.UnionType}:
         if any(getattr(item, "func", None) is names._as_written for item in metadata):  # noqa: SLF001  the one mark by which a WrittenCount can be told
             return "count"
+        if any(getattr(item, "func", None) is names._as_budget for item in metadata):  # noqa: SLF001  as above, for a WrittenBudget
+            return "count or text"
         kinds = [_type(kind, metadata, paths) for kind in inner if kind is not types.NoneType]
         return " or ".join(dict.fromkeys(kinds))
     if origin is tuple:
@@ -119,6 +121,8 @@ def _type(annotation: typing.Any, metadata: list[typing.Any], paths: dict[type[W
         return f"[`{path}`](#{_anchor(path)}{twin})"
     if any(getattr(item, "func", None) is quantity.parse for item in metadata):
         return "count"
+    if any(getattr(item, "func", None) is names.flops for item in metadata):
+        return "number ≥ 1"
     plain = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}
     if any(getattr(item, "func", None) is names._seconds for item in metadata):  # noqa: SLF001  as above, for a Duration
         return "duration"

@@ -7,6 +7,7 @@ same where CEL can.
 from collections.abc import Iterable, Iterator
 
 from scalingsweep import quantity
+from scalingsweep.api import names
 from scalingsweep.api.arms import Arm
 from scalingsweep.api.sweep import SweepSpec
 from scalingsweep.errors import SpecError
@@ -48,7 +49,7 @@ def sources_first(arms: Iterable[Arm]) -> Iterator[Arm]:
 
 def same_budget(value: float, written: float | str) -> bool:
     """Whether a budget is the one that is written, as 2000000 is `2M`."""
-    return value == (quantity.parse(written) if isinstance(written, str) else written)
+    return value == names.budget(written)
 
 
 def _distinct(field: str, given: list[str]) -> None:

@@ -1,18 +1,15 @@
 """Every field of a spec is mutated: the id changes exactly when the numbers can."""
 
 import json
-import types
-import typing
 from pathlib import Path
 from typing import Any
 
-import pydantic
 import pytest
 
 from scalingsweep import identity, plan, resolve
 from scalingsweep.api.prepared import Prepared
 from scalingsweep.api.sweep import SweepSpec
-from support import manifests
+from support import fields, manifests
 
 SCRATCH, CPT, REPLAY, SOURCE = "scratch", "cpt", "replay", "source"
 ALL = frozenset({SCRATCH, CPT, REPLAY, SOURCE})
@@ -48,10 +45,10 @@ MUTATIONS: dict[str, tuple[Any, frozenset[str]]] = {
     "arms.3.replay.ratio": (0.5, frozenset({REPLAY})),
     "arms.0.budgets.tokens": (["1M"], FROM_SOURCE),  # the source's trunk stays, its end moves
     "arms.0.budgets.tokensPerParameter": ([30], FROM_SOURCE),
-    "arms.0.budgets.flops": (["1e12"], FROM_SOURCE),
+    "arms.0.budgets.flops": ([1e12], FROM_SOURCE),
     "budgets.tokens": (["250k"], NONE),
     "budgets.tokensPerParameter": ([20], NONE),
-    "budgets.flops": (["1e12"], NONE),
+    "budgets.flops": ([1e12], NONE),
     "training.batchTokens.value": (1024, ALL),
     "training.batchTokens.bySize": ([{"upTo": "1M", "value": 1024}], ALL),
     "training.batchTokens.rule": (None, NONE),  # refused at these sizes
@@ -143,34 +140,13 @@ def test_the_id_changes_exactly_when_the_numbers_can(path: Any) -> None:
     assert {arm for arm in ALL if old[arm] != new[arm]} == changing
 
 
-def _paths(model: type[pydantic.BaseModel], at: str = "") -> set[str]:
-    """Every leaf of a wire type; a list of models counts by its own fields."""
-    leaves: set[str] = set()
-    for name, field in model.model_fields.items():
-        path = f"{at}{field.alias or name}"
-        inner = _models(field.annotation)
-        if len(inner) == 1:
-            leaves |= _paths(inner[0], f"{path}.")
-        else:
-            leaves.add(path)
-    return leaves
-
-
-def _models(annotation: Any) -> list[type[pydantic.BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        return [annotation]
-    if typing.get_origin(annotation) is None and not isinstance(annotation, types.UnionType):
-        return []
-    return [model for part in typing.get_args(annotation) for model in _models(part)]
-
-
 def test_every_field_is_listed() -> None:
     listed = {
         ".".join(part for part in path.split(".") if not part.isdigit()) for path in MUTATIONS
     }
-    fields = _paths(SweepSpec)
+    found = fields.paths(SweepSpec)
     # whole branches that never touch the numbers are listed by their root
-    unlisted = {f for f in fields if not any(f == p or f.startswith(f"{p}.") for p in listed)}
+    unlisted = {f for f in found if not any(f == p or f.startswith(f"{p}.") for p in listed)}
     assert unlisted == set()
 
 

@@ -57,7 +57,7 @@ def test_batch_rate_and_warmup_do_not_depend_on_budgets(tokens: Any) -> None:
 
 def test_flops_budgets_give_the_same_compute_at_every_size() -> None:
     arms = [{"name": "scratch", "corpus": "fr"}]
-    made = manifests.planned(arms=arms, budgets={"flops": ["1e12"]})
+    made = manifests.planned(arms=arms, budgets={"flops": [1e12]})
     for trial, D in made.observations:
         assert pytest.approx(1e12, rel=1e-2) == 6 * trial.size.N * D
 

@@ -1,33 +1,28 @@
 """Arms: the ways of training that a study compares; and the budgets that they train for."""
 
 from fractions import Fraction
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from scalingsweep.api import names
-from scalingsweep.api.names import Count, Name
+from scalingsweep.api import cluster
+from scalingsweep.api.names import Count, Flops, Name, Uri, WrittenBudget
 from scalingsweep.api.wire import Wire
 
 
 class Budgets(Wire):
     """How long to train, in one of three measures; all values are kept to whole steps."""
 
+    one_of: ClassVar = ("tokens", "tokensPerParameter", "flops")
+
     tokens: tuple[Count, ...] | None = Field(default=None, min_length=1, max_length=32)
     """Tokens D."""
-    tokens_per_parameter: tuple[float, ...] | None = Field(
+    tokens_per_parameter: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         default=None, min_length=1, max_length=32
     )
     """D/N, with the counted N of each size."""
-    flops: tuple[Count, ...] | None = Field(default=None, min_length=1, max_length=32)
+    flops: tuple[Flops, ...] | None = Field(default=None, min_length=1, max_length=32)
     """C = 6 N D: the same compute at every size."""
-
-    @model_validator(mode="after")
-    def _one_measure(self) -> Self:
-        names.exactly_one(self, "tokens", "tokens_per_parameter", "flops")
-        if self.tokens_per_parameter and min(self.tokens_per_parameter) <= 0:
-            raise ValueError("tokensPerParameter must be above 0")
-        return self
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -38,19 +33,25 @@ class Budgets(Wire):
 class Init(Wire):
     """Where continual pre-training starts: another arm's checkpoint, or a given one."""
 
+    one_of: ClassVar = ("arm", "uri")
+    guards: ClassVar = (
+        cluster.Rule(
+            cel="has(self.arm) || !has(self.budget)",
+            message="belongs to init.arm: leave it out with uri",
+            at=".budget",
+        ),
+        cluster.S3_URI,
+        *cluster.fixed("arm", "uri", "checkpoint"),
+    )
+
     arm: Name | None = None
     """The source arm; its trial of the same size and seed."""
-    budget: int | float | str | None = None
+    budget: WrittenBudget | None = None
     """Which of the source's budgets, as written there; needed when it has several."""
     checkpoint: Literal["decayed", "stable"] = "decayed"
     """`decayed`: the end of that budget. `stable`: the trunk where that branch leaves it."""
-    uri: str | None = Field(default=None, min_length=1, max_length=1024)
+    uri: Uri | None = None
     """A folder with a Hugging Face checkpoint; `{size}` stands for the size's label."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        names.exactly_one(self, "arm", "uri")
-        return self
 
 
 class Replay(Wire):
@@ -58,7 +59,7 @@ class Replay(Wire):
 
     corpus: Name
     """The replayed corpus; when it is the source arm's own, only what that run has seen."""
-    ratio: float = Field(gt=0, lt=1)
+    ratio: float = Field(gt=0, lt=1, json_schema_extra=cluster.rules(cluster.THREE_DECIMALS))
     """Share of replayed sequences, exact in every block; at most three decimals."""
 
     @field_validator("ratio")
@@ -76,6 +77,25 @@ class Replay(Wire):
 
 class Arm(Wire):
     """One way of training: from scratch, or continual pre-training from a checkpoint."""
+
+    guards: ClassVar = (  # twins in `check`
+        cluster.Rule(
+            cel="!has(self.replay) || has(self.init)",
+            message="needs init: an arm from scratch has no source to replay",
+            at=".replay",
+        ),
+        cluster.Rule(
+            cel="!has(self.replay) || self.replay.corpus != self.corpus",
+            message="is the arm's own corpus: name the source's",
+            at=".replay.corpus",
+        ),
+        *cluster.fixed("corpus", "replay"),
+        cluster.Rule(
+            cel="has(self.init) == has(oldSelf.init)",
+            message="cannot come or go: give the arm another name",
+            at=".init",
+        ),
+    )
 
     name: Name
     """What it is called in tables."""

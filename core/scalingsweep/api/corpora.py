@@ -29,6 +29,7 @@ class Corpus(Wire):
             at=".groupBy",
         ),
         cluster.S3_URI,
+        *cluster.fixed("format", "field", "groupBy", "validation"),
     )
 
     name: Name

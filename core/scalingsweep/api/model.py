@@ -1,9 +1,10 @@
 """Which models are trained: a preset, a list of sizes, or shapes spelled out."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from scalingsweep.api import cluster
 from scalingsweep.api.names import Label, WrittenCount
 from scalingsweep.api.wire import Wire
 
@@ -44,6 +45,8 @@ Sizes = (
 
 class Model(Wire):
     """The models of the study."""
+
+    guards: ClassVar = cluster.fixed("family", "contextLength", "tiedEmbeddings")
 
     family: Literal["llama"] = "llama"
     """The architecture. `llama` is transformers' LlamaForCausalLM."""

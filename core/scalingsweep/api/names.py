@@ -3,8 +3,7 @@
 import re
 from typing import Annotated
 
-import pydantic
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from scalingsweep import quantity
 
@@ -26,11 +25,64 @@ def _as_written(value: float | str) -> float | str:
     return value
 
 
-Count = Annotated[int, BeforeValidator(quantity.parse), Field(ge=1)]
-"""A count of parameters, tokens or FLOPs, written 1000000, 1e24, `50M` or `1.3B`."""
+def _as_budget(value: float | str) -> float | str:
+    budget(value)  # only to refuse
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(f'{value!r} is not whole: quote it, as "{value!r}"')
+    return value
 
-WrittenCount = Annotated[int | float | str, BeforeValidator(_as_written)]
+
+def budget(written: float | str) -> float:
+    """The value of a budget: a count, or the part of one that tokensPerParameter may be.
+
+    Raises:
+        ValueError: with the mend.
+    """
+    try:
+        return quantity.parse(written)
+    except ValueError:
+        if re.fullmatch(r"0*[1-9][0-9]*\.[0-9]+|0+\.0*[1-9][0-9]*", str(written)):
+            return float(written)
+        raise
+
+
+def flops(value: float) -> int:
+    """FLOPs, from a number.
+
+    Raises:
+        ValueError: with the mend.
+    """
+    match value:
+        case str():  # where text may stand too, the API server takes no number above 2^53
+            raise ValueError(f"{value!r} is text: write FLOPs as a number without quotes, as 1e24")
+    return quantity.parse(value)
+
+
+_COUNT = {
+    "x-kubernetes-int-or-string": True,
+    "minimum": 1,
+    "maxLength": 24,
+    "pattern": r"^(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)([eE]\+?[0-9]{1,2})? ?[kKMBT]?$",
+}
+
+Count = Annotated[int, BeforeValidator(quantity.parse), Field(ge=1), WithJsonSchema(_COUNT)]
+"""A count of parameters or tokens, written 1000000, 1e9, `50M` or `1.3B`."""
+
+WrittenCount = Annotated[
+    int | float | str, BeforeValidator(_as_written), WithJsonSchema({**_COUNT, "multipleOf": 1})
+]
 """A count that keeps the way it was written, as its label."""
+
+Flops = Annotated[
+    int, BeforeValidator(flops), Field(ge=1), WithJsonSchema({"type": "number", "minimum": 1})
+]
+"""A number of FLOPs, written 1e24."""
+
+WrittenBudget = Annotated[int | str, BeforeValidator(_as_budget), WithJsonSchema(_COUNT)]
+"""One of an arm's budgets as it is written there: a whole number, or text such as `2M` or "0.5"."""
+
+
+_DURATION = r"([0-9]+(\.[0-9]+)?)(s|m|h|d)"
 
 
 def _seconds(value: str) -> str:
@@ -44,24 +96,15 @@ def duration(text: str) -> float:
     Raises:
         ValueError: with the mend.
     """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)", text)
+    match = re.fullmatch(_DURATION, text)
     if match is None:
         raise ValueError(f"{text!r} is no duration: write a number and s, m, h or d, as 30m")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[3]]
 
 
-Duration = Annotated[str, Field(max_length=16), AfterValidator(_seconds)]
+Duration = Annotated[
+    str,
+    Field(max_length=16, json_schema_extra={"pattern": f"^{_DURATION}$"}),
+    AfterValidator(_seconds),
+]
 """A length of time: `90s`, `10m`, `72h`, `3d`."""
-
-
-def exactly_one(model: pydantic.BaseModel, *names: str) -> None:
-    """Refuse a wire value in which not exactly one of these fields is given.
-
-    Raises:
-        ValueError: naming them.
-    """
-    fields = type(model).model_fields
-    given = [name for name in names if getattr(model, name) is not None]
-    if len(given) != 1:
-        wire_names = [fields[name].alias or name for name in names]
-        raise ValueError(f"give exactly one of {', '.join(wire_names)}")

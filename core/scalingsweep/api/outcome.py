@@ -1,7 +1,7 @@
 """What an attempt says of itself at its end; the only thing that a control plane believes of it."""
 
 import enum
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -54,17 +54,24 @@ class FittedParameter(Wire):
     """One number of a fitted law."""
 
     name: str = Field(max_length=64)
+    """As alpha, or B[scratch] in a joint fit."""
     value: float | None
+    """The estimate."""
     low: float | None = None
+    """Where its interval begins; left out where there is none."""
     high: float | None = None
+    """Where its interval ends."""
 
 
 class FittedLaw(Wire):
     """One fitted law, short enough for a status."""
 
     name: str = Field(max_length=32)
+    """chinchilla or extended."""
     arms: tuple[Name, ...] = Field(max_length=16)
+    """The arms that it was fitted to, jointly."""
     parameters: tuple[FittedParameter, ...] = Field(max_length=64)
+    """Its numbers."""
 
 
 class FitSummary(Wire):
@@ -78,7 +85,7 @@ class FitSummary(Wire):
     """Fitted parameters with their intervals."""
     report: str = Field(max_length=1024)
     """Key of the report under the prefix."""
-    warnings: tuple[str, ...] = Field(default=(), max_length=8)
+    warnings: tuple[Annotated[str, Field(max_length=1024)], ...] = Field(default=(), max_length=8)
     """The first warnings, cut short; all are in the report."""
 
 
@@ -91,9 +98,9 @@ class Outcome(Wire):
     """One line for people: what happened and the mend."""
     field: str = Field(default="", max_length=256)
     """What the user must edit, for bad configuration and data."""
-    step: int | None = Field(default=None, ge=0)
+    step: int | None = Field(default=None, ge=0, le=10**12)
     """The step it ended at (trials)."""
-    generation: int | None = Field(default=None, ge=1)
+    generation: int | None = Field(default=None, ge=1, le=10**9)
     """The claim it worked under (trials)."""
     budgets: tuple[int, ...] = Field(default=(), max_length=64)
     """Tokens D whose results are complete in S3 (trials)."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from scalingsweep.api.names import Digest, Name
+from scalingsweep.api.names import Digest, Name, Uri
 from scalingsweep.api.wire import Wire
 
 
@@ -32,7 +32,7 @@ class PreparedCorpus(Wire):
 class PreparedCheckpoint(Wire):
     """A given source checkpoint."""
 
-    uri: str
+    uri: Uri
     """Its address in the manifest."""
     digest: Digest
     """Digest of its config and weights."""

@@ -4,7 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from scalingsweep.api.names import Count, Duration
+from scalingsweep.api import cluster
+from scalingsweep.api.names import Count, Duration, Flops
 from scalingsweep.api.wire import Wire
 
 
@@ -66,7 +67,7 @@ class HoldOut(Wire):
 class Predict(Wire):
     """A question to the fitted law."""
 
-    flops: Count
+    flops: Flops
     """The best loss for this much compute, C = 6 N D."""
 
 
@@ -82,7 +83,12 @@ class Exclude(Wire):
 class Fit(Wire):
     """What is fitted to the observations."""
 
-    laws: tuple[Literal["chinchilla", "extended"], ...] = ("chinchilla", "extended")
+    laws: tuple[Literal["chinchilla", "extended"], ...] = Field(
+        default=("chinchilla", "extended"),
+        min_length=1,
+        max_length=2,
+        json_schema_extra=cluster.EACH_ONCE,
+    )
     """`chinchilla`: E + A/N^α + B/D^β. `extended`: E + A/N^α + B/(D^β N^γ)."""
     bootstrap: int = Field(default=4000, ge=100, le=100_000)
     """Resamples for the intervals."""

@@ -1,14 +1,17 @@
 """Where a study keeps its data: one prefix of one S3 bucket."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from scalingsweep.api import cluster
 from scalingsweep.api.wire import Wire
 
 
 class S3Location(Wire):
     """A prefix of a bucket, and how to reach it. Credentials are never part of it."""
+
+    guards: ClassVar = cluster.fixed("bucket", "prefix")
 
     bucket: str = Field(min_length=3, max_length=63, pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$")
     """The bucket; it must exist."""

@@ -1,10 +1,11 @@
 """The ScalingSweep: one manifest, one study."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
 
+from scalingsweep.api import across, cluster
 from scalingsweep.api.arms import Arm, Budgets
 from scalingsweep.api.corpora import Corpus, Tokenizer
 from scalingsweep.api.model import Model
@@ -28,13 +29,17 @@ class TrialTemplate(Wire):
 class SweepSpec(Wire):
     """A study: sizes × arms × budgets × seeds."""
 
-    corpora: tuple[Corpus, ...] = Field(min_length=1, max_length=16)
+    guards: ClassVar = (*across.RULES, *cluster.fixed("tokenizer"))
+
+    corpora: tuple[Corpus, ...] = Field(
+        min_length=1, max_length=16, json_schema_extra=cluster.BY_NAME
+    )
     """The text."""
     tokenizer: Tokenizer
     """The tokenizer, the same for every arm."""
     model: Model
     """The models."""
-    arms: tuple[Arm, ...] = Field(min_length=1, max_length=16)
+    arms: tuple[Arm, ...] = Field(min_length=1, max_length=16, json_schema_extra=cluster.BY_NAME)
     """The ways of training that are compared."""
     budgets: Budgets
     """How long every arm without budgets of its own trains."""
@@ -84,7 +89,11 @@ class Metadata(Wire):
 
 
 class ScalingSweep(Wire):
-    """The resource as a whole."""
+    """A scaling-law study: models of several sizes, trained in several ways, and the laws fitted to
+    their losses.
+    """
+
+    guards: ClassVar = (across.NAME,)
 
     api_version: Literal["scalingsweep.dev/v1alpha1"]
     """Version of these fields."""

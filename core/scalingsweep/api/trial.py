@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scalingsweep.api.names import Digest, Label, Name
+from scalingsweep.api.names import Digest, Label, Name, Uri
 from scalingsweep.api.shape import Shape
 from scalingsweep.api.wire import Wire
 
@@ -23,6 +23,7 @@ class WsdSchedule(Wire):
     """Warm-up, stable, decay: the trunk is trained once, a decay branches off for each budget."""
 
     type: Literal["wsd"]
+    """`wsd`: one trunk for all budgets."""
     peak: float = Field(gt=0, lt=10)
     """Learning rate of the stable part."""
     warmup_steps: int = Field(ge=0)
@@ -39,6 +40,7 @@ class CosineSchedule(Wire):
     """Warm-up and half a cosine down to the floor, of one length: every budget is its own run."""
 
     type: Literal["cosine"]
+    """`cosine`: a run of its own for each budget."""
     peak: float = Field(gt=0, lt=10)
     """Highest learning rate."""
     warmup_steps: int = Field(ge=0)
@@ -77,7 +79,7 @@ class Replay(Wire):
     source_sequences: int | None = Field(default=None, ge=1)
     """How many sequences the source run had consumed: replay draws from just these. Left out when
     the start is no run of ours, or of another corpus: replay then draws from the whole corpus."""
-    source_seed: int | None = None
+    source_seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Seed of the source run, which fixes which sequences those are."""
 
 
@@ -95,7 +97,7 @@ class InitFromTrial(Wire):
 class InitFromUri(Wire):
     """Start from a Hugging Face checkpoint (config.json and safetensors) in S3 or a folder."""
 
-    uri: str
+    uri: Uri
     """Where it lies."""
     digest: Digest
     """Digest of its weight files and config; the address is not part of the id, this is."""

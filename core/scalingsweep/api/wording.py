@@ -21,6 +21,9 @@ PATTERNS = {
     r"^https?://[^\s@]+$": "http://HOST:PORT or https://HOST, without a user or password",
     r"^[0-9.]+([EPTGMk]i?)?$": "a size as Kubernetes writes it, 16Gi",
     r"^[0-9a-f]{32}$": "32 hex digits",
+    r"^(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)([eE]\+?[0-9]{1,2})? ?[kKMBT]?$": "digits with k, "
+    "M, B or T, as 50M",
+    r"^([0-9]+(\.[0-9]+)?)(s|m|h|d)$": "a number and s, m, h or d, as 30m",
 }
 """The patterns of all fields that a person writes, in words; a test finds those that lack any."""
 
