@@ -3,6 +3,7 @@
 Only weights are taken over: optimizer, step, data position and learning rate start afresh.
 """
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from scalingsweep.api.shape import Shape
 from scalingsweep.api.trial import InitFromTrial, InitFromUri, TrialSpec
-from scalingsweep.errors import DataError
+from scalingsweep.errors import DataError, SpecError
 from scalingsweep.store import Missing, Store
 from scalingsweep_trainer.prepare import checkpoints
 from scalingsweep_trainer.trial import checkpoint, itinerary, layout, weights
@@ -76,11 +77,12 @@ def place(spec: TrialSpec, tokens: int, which: str, saved: list[Saved]) -> Saved
         DataError: there is none.
     """
     # a branch's place follows from its tokens alone; whether it was asked for, from what is there
-    branch = itinerary.branches(spec.model_copy(update={"budgets": (tokens,)}))[0]
-    at = (branch.name, branch.end) if which == "decayed" else (itinerary.TRUNK, branch.start)
-    found = [one for one in saved if (one.branch, one.step) == at]
-    if found:
-        return max(found)
+    with contextlib.suppress(SpecError):  # so few tokens that its warm-up would reach into it
+        branch = itinerary.branches(spec.model_copy(update={"budgets": (tokens,)}))[0]
+        at = (branch.name, branch.end) if which == "decayed" else (itinerary.TRUNK, branch.start)
+        found = [one for one in saved if (one.branch, one.step) == at]
+        if found:
+            return max(found)
     raise DataError(
         f"trial {spec.id}", f"has no {which} checkpoint of {tokens} tokens; train it first"
     )
