@@ -27,6 +27,9 @@ def _same(study: chaos.Study, whole: chaos.Study, kept: chaos.Kept) -> None:
     assert list((study.home / "tmp").iterdir()) == []
 
 
+pytestmark = pytest.mark.e2e  # minutes each
+
+
 def test_a_few_kills(tmp_path: Path, text: Path) -> None:
     whole, kept = _undisturbed(tmp_path / "whole", text, sizes=1, arms=2)
     killed = chaos.make(tmp_path / "killed", text, sizes=1, arms=2)
@@ -39,7 +42,6 @@ def test_a_few_kills(tmp_path: Path, text: Path) -> None:
     _same(killed, whole, kept)
 
 
-@pytest.mark.e2e
 def test_fifty_kills(tmp_path: Path, text: Path) -> None:
     """A study may be finished before its share of kills has come: then another one is killed."""
     whole, kept = _undisturbed(tmp_path / "whole", text)

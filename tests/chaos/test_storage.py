@@ -38,6 +38,9 @@ def _at(s3: S3, prefix: str, endpoint: str | None = None, bucket: str | None = N
     }
 
 
+pytestmark = pytest.mark.e2e  # minutes each
+
+
 @pytest.fixture(scope="module")
 def whole(
     tmp_path_factory: pytest.TempPathFactory, text: Path, s3: S3
@@ -71,9 +74,7 @@ def _ill(proxy: Proxy, stop_seconds: float, over: threading.Event) -> None:
             return
 
 
-@pytest.mark.parametrize(
-    "stop_seconds", [20, pytest.param(60, marks=pytest.mark.e2e)], ids="{}s".format
-)
+@pytest.mark.parametrize("stop_seconds", [20, 60], ids="{}s".format)
 def test_a_storage_that_is_ill_only_slows(
     s3: S3, tmp_path: Path, text: Path, whole: tuple[chaos.Study, chaos.Kept], stop_seconds: int
 ) -> None:
@@ -99,7 +100,6 @@ def test_a_storage_that_is_ill_only_slows(
     assert set(proxy.met) == set(Fate), "each fault must have been met"
 
 
-@pytest.mark.e2e
 def test_two_runners_on_one_manifest(
     s3: S3, tmp_path: Path, text: Path, whole: tuple[chaos.Study, chaos.Kept]
 ) -> None:
@@ -133,7 +133,6 @@ def _await(study: chaos.Study, run: "subprocess.Popen[bytes]", words: str) -> No
         time.sleep(0.05)
 
 
-@pytest.mark.e2e
 def test_a_bucket_that_is_deleted_is_named(s3: S3, tmp_path: Path, text: Path) -> None:
     client = s3.store()._client
     client.create_bucket(Bucket="doomed")
@@ -170,7 +169,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-@pytest.mark.e2e
 def test_a_disk_that_fills_ends_it_clearly_and_loses_nothing(
     small_disk: Path, text: Path, whole: tuple[chaos.Study, chaos.Kept]
 ) -> None:

@@ -143,6 +143,7 @@ def test_a_buried_checkpoint_stays_incomplete(store: Store, tmp_path: Path) -> N
     assert trials.train(store, spec, tmp_path).generation == 3
 
 
+@pytest.mark.e2e
 def test_one_that_yields_waits_for_the_other(
     s3: S3, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
