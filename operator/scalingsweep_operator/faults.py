@@ -1,0 +1,48 @@
+"""What an API server's refusals mean; `api` raises them in front of the HTTP library.
+
+    ScalingSweepError (core)
+    ├── TransientError        try again later: 5xx, 429, a connection that fails or hangs
+    │   ├── Conflict          the object has changed since it was read: look again
+    │   ├── Exists            there is an object of that name, which may not be ours
+    │   ├── Terminating       the namespace is going away: nothing can be made in it
+    │   └── Lost              another holds the Lease: this process may write nothing any more
+    ├── Refused               the object itself is wrong: the API server's message says why
+    └── Unknown               the cluster has no such kind
+"""
+
+from scalingsweep.errors import ScalingSweepError, TransientError
+
+
+class Conflict(TransientError):  # noqa: N818 - what happened, and nobody's error
+    """The object has changed, or has another UID, since it was read."""
+
+
+class Exists(TransientError):  # noqa: N818 - as above
+    """There is an object of that name already."""
+
+
+class Terminating(TransientError):  # noqa: N818 - as above
+    """The namespace is being deleted."""
+
+
+class Lost(TransientError):  # noqa: N818 - as above
+    """The Lease is not ours any more."""
+
+
+class Refused(ScalingSweepError):  # noqa: N818 - as above
+    """The API server does not take the object, whoever asks: 400, 403 (policy or quota), 422.
+
+    Args:
+        message: the API server's words.
+        code: the HTTP status.
+        reason: the API server's reason, as `Forbidden` or `Invalid`.
+    """
+
+    def __init__(self, message: str, *, code: int, reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+class Unknown(ScalingSweepError):  # noqa: N818 - as above
+    """The cluster does not know the kind: its CRD is not installed."""

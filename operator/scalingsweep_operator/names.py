@@ -1,0 +1,69 @@
+"""What the operator's objects are called, and the labels by which it finds them again.
+
+Names are functions of the sweep's name and of ids alone: whoever makes an object twice meets the
+first one. An object of that name is ours only if its controller has our UID (`owned`).
+"""
+
+from typing import Any
+
+from scalingsweep_operator.resources import Object, Resource
+
+DOMAIN = "scalingsweep.dev"
+SWEEP = f"{DOMAIN}/sweep"
+"""Label of every object below a sweep: the sweep's name."""
+TRIAL = f"{DOMAIN}/trial"
+"""Label of a trial's jobs and pods: the ScalingTrial's name."""
+ROLE = f"{DOMAIN}/role"
+"""Label of jobs and pods: `prepare`, `trial` or `fit`."""
+ATTEMPT = f"{DOMAIN}/attempt"
+"""Label of jobs and pods: number of the attempt, from 1."""
+INPUT = f"{DOMAIN}/input"
+"""Label of prepare and fit jobs and pods: digest of what they work on."""
+ASKED = f"{DOMAIN}/budgets"
+"""Annotation of a trial's job: the tokens D asked of it, separated by commas."""
+
+_ID_DIGITS = 8
+
+
+def trial(sweep: str, trial_id: str) -> str:
+    """The ScalingTrial of an id."""
+    return f"{sweep}-{trial_id[:_ID_DIGITS]}"
+
+
+def attempt(trial_name: str, number: int) -> str:
+    """The PyTorchJob of an attempt at a trial; at most 35 + 9 + 5 characters."""
+    return f"{trial_name}-a{number}"
+
+
+def job(sweep: str, role: str, digest: str, number: int) -> str:
+    """The Job of an attempt at prepare or fit."""
+    return f"{sweep}-{role}-{digest[:_ID_DIGITS]}-a{number}"
+
+
+def selector(sweep: str) -> str:
+    """The label selector of everything below a sweep."""
+    return f"{SWEEP}={sweep}"
+
+
+def owner(parent: Object, resource: Resource) -> dict[str, Any]:
+    """The controller reference that a child of `parent` carries."""
+    metadata = parent["metadata"]
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def owned(child: Object, uid: str) -> bool:
+    """Whether the object's controller is the one with this UID."""
+    references = child["metadata"].get("ownerReferences", [])
+    return any(reference.get("controller") and reference["uid"] == uid for reference in references)
+
+
+def leaving(child: Object) -> bool:
+    """Whether the object is being deleted."""
+    return "deletionTimestamp" in child["metadata"]
