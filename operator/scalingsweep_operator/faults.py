@@ -8,6 +8,8 @@
     │   └── Lost              another holds the Lease: this process may write nothing any more
     ├── Refused               the object itself is wrong: the API server's message says why
     └── Unknown               the cluster has no such kind
+
+Who can go on catches the narrow one; whatever is left ends in a back-off (`look`).
 """
 
 from scalingsweep.errors import ScalingSweepError, TransientError
