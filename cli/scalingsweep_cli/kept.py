@@ -158,7 +158,7 @@ def prepared(folder: Folder) -> Prepared | None:
     name = journal.name(Job.PREPARE)
     paths = folder.outcome(name, 1).parent.glob(f"{name}-a*.json")
     for path in sorted(paths, key=_number, reverse=True):
-        outcome = ending.read(path)
+        outcome = ending.read(path, Job.PREPARE)
         if outcome is not None and outcome.klass is Class.DONE and outcome.prepared is not None:
             return outcome.prepared
     return None

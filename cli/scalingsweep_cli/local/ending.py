@@ -8,12 +8,14 @@ import contextlib
 import os
 import signal
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalingsweep import verdict
 from scalingsweep.api.outcome import MAX_BYTES, Class, Outcome
 from scalingsweep.errors import SpecError
-from scalingsweep.world import Job, Work
+from scalingsweep.world import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +41,7 @@ def judge(path: Path, status: int, told: Told) -> Outcome:
         told: what is known beside.
     """
     try:
-        outcome = read(path)
-        if outcome is not None:
-            _matches(outcome, told)
+        outcome = read(path, told.work, told.budgets)
     except SpecError as error:
         return _infrastructure(f"its outcome cannot be used: {error}", told)
     if outcome is None and told.stopped:
@@ -52,11 +52,16 @@ def judge(path: Path, status: int, told: Told) -> Outcome:
     return outcome or _infrastructure(f"ended {_how(status)} and left no outcome", told)
 
 
-def read(path: Path) -> Outcome | None:
+def read(path: Path, work: Work | None = None, asked: Collection[int] = ()) -> Outcome | None:
     """The outcome in a file; None where there is no file.
 
+    Args:
+        path: the file.
+        work: what the attempt was made at; None for work that no plan has, as an export.
+        asked: tokens D that it was asked for (trials).
+
     Raises:
-        SpecError: it is too long, or none of ours.
+        SpecError: it is too long, none of ours, or not one that this attempt can have.
     """
     try:
         # a link or a pipe in its place is not followed, nor waited for
@@ -71,29 +76,7 @@ def read(path: Path) -> Outcome | None:
         data = os.read(file, MAX_BYTES + 1)
     finally:
         os.close(file)
-    if len(data) > MAX_BYTES:
-        raise SpecError(str(path), f"has over {MAX_BYTES} bytes")
-    return parse(data, str(path))
-
-
-def parse(data: bytes, where: str) -> Outcome:
-    """An outcome from its JSON.
-
-    Raises:
-        SpecError: it is none.
-    """
-    import json
-
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        raise SpecError(where, "is no JSON") from None
-    outcome = Outcome.from_wire(value, where)
-    if outcome.klass is Class.HOST_MEMORY:
-        raise SpecError(where, "says what only a control plane can see")
-    return outcome.model_copy(
-        update={"message": _printable(outcome.message), "field": _printable(outcome.field)}
-    )
+    return verdict.read(data, str(path), work=work, asked=asked)
 
 
 def memory_kills() -> int:
@@ -105,18 +88,6 @@ def memory_kills() -> int:
     return 0
 
 
-def _matches(outcome: Outcome, told: Told) -> None:
-    if outcome.klass is not Class.DONE:
-        return
-    match told.work:
-        case Job.PREPARE if outcome.prepared is None:
-            raise SpecError("prepared", "is missing from what says that it is done")
-        case Job.FIT if outcome.fit is None:
-            raise SpecError("fit", "is missing from what says that it is done")
-        case _ if missing := set(told.budgets) - set(outcome.budgets):
-            raise SpecError("budgets", f"{sorted(missing)} are missing from what says it is done")
-
-
 def _infrastructure(message: str, told: Told) -> Outcome:
     return Outcome(klass=Class.INFRASTRUCTURE, message=f"{message[:800]}; see {told.log}"[:1024])
 
@@ -126,8 +97,3 @@ def _how(status: int) -> str:
         with contextlib.suppress(ValueError):
             return f"by {signal.Signals(-status).name}"
     return f"with exit status {status}"
-
-
-def _printable(text: str) -> str:
-    """Text for a terminal: nothing in it moves the cursor or writes over what we say."""
-    return "".join(c if c.isprintable() else " " for c in text)
