@@ -5,6 +5,7 @@ It keeps no memory: stop a control plane at any instruction and the next one goe
 observes.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 from scalingsweep import cost, devices, identity, standing
@@ -15,6 +16,7 @@ from scalingsweep.world import (
     Attempt,
     Decision,
     Job,
+    Limit,
     Observed,
     Phase,
     Start,
@@ -22,6 +24,24 @@ from scalingsweep.world import (
     TrialPhase,
     Work,
 )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Halt:
+    """Whether something keeps new trials from starting."""
+
+    limit: Limit | None = None
+    reason: str = ""
+    stop: bool = False
+    """Whether running trials are to stop as well."""
+
+    @property
+    def stops(self) -> str:
+        """Why running trials are to stop, else nothing."""
+        return self.reason if self.stop else ""
+
+
+_GO_ON = _Halt()
 
 
 def decide(observed: Observed, now: float) -> Decision:
@@ -74,11 +94,7 @@ def fit_input(observed: Observed) -> str:
 
 def gpu_seconds(observed: Observed, now: float) -> float:
     """GPU time used so far, also by trials that the plan no longer has."""
-    used = sum(
-        ((attempt.ended if attempt.ended is not None else now) - attempt.started) * attempt.gpus
-        for attempts in observed.attempts.values()
-        for attempt in attempts
-    )
+    used = sum(attempt.used(now) for attempts in observed.attempts.values() for attempt in attempts)
     return used + observed.spent_gpu_seconds
 
 
@@ -91,12 +107,15 @@ def _rest(observed: Observed, phases: Mapping[Key, TrialPhase]) -> Decision:
     )
 
 
-def _end(observed: Observed, phases: Mapping[Key, TrialPhase], reason: str) -> Decision:
+def _end(
+    observed: Observed, phases: Mapping[Key, TrialPhase], reason: str, limit: Limit | None = None
+) -> Decision:
     """There will be no fit: what runs is told to leave first."""
     return Decision(
         phase=Phase.DRAINING if _running(observed) else Phase.FAILED,
         reason=reason,
         trials=phases,
+        limit=limit,
         actions=tuple(_stops(observed, reason)),
     )
 
@@ -106,10 +125,10 @@ def _prepare(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -
     prepare = _standing(observed, Job.PREPARE, now)
     if prepare.failed:
         return _end(observed, phases, prepare.failed)
-    halt, stop_running = _halt(observed, phases, now)
-    if stop_running and complete_observations(observed) == 0:
-        return _end(observed, phases, halt)
-    stops = tuple(_trial_stops(observed, halt if stop_running else ""))
+    halt = _halt(observed, phases, now)
+    if halt.stop and complete_observations(observed) == 0:
+        return _end(observed, phases, halt.reason, halt.limit)
+    stops = tuple(_trial_stops(observed, halt.stops))
     starts: tuple[Start, ...] = ()
     if not prepare.running and prepare.retry_at is None:
         starts = (Start(work=Job.PREPARE),)
@@ -118,26 +137,28 @@ def _prepare(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -
         reason="looking at corpora, tokenizer and storage",
         trials=phases,
         actions=stops + starts,
+        limit=halt.limit,
         look_again=_next_time(observed, phases, now, Job.PREPARE),
     )
 
 
 def _run(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -> Decision:
-    halt, stop_running = _halt(observed, phases, now)
-    stops = tuple(_trial_stops(observed, halt if stop_running else ""))
+    halt = _halt(observed, phases, now)
+    stops = tuple(_trial_stops(observed, halt.stops))
     starts: tuple[Start, ...] = ()
-    if not halt:
+    if halt.limit is None:
         starts, halt = _starts(observed, phases, now)
     running = _running_trials(observed)
     if running or starts:
         return Decision(
-            phase=Phase.DRAINING if halt else Phase.RUNNING,
-            reason=halt or f"{len(running) + len(starts)} trials run",
+            phase=Phase.DRAINING if halt.limit else Phase.RUNNING,
+            reason=halt.reason or f"{len(running) + len(starts)} trials run",
             trials=phases,
             actions=stops + starts,
+            limit=halt.limit,
             look_again=_next_time(observed, phases, now),
         )
-    if not halt and TrialPhase.WAITING in phases.values():
+    if halt.limit is None and TrialPhase.WAITING in phases.values():
         return Decision(
             phase=Phase.RUNNING,
             reason="waiting to try failed trials again",
@@ -147,10 +168,10 @@ def _run(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -> De
     return _fit(observed, phases, halt, now)
 
 
-def _fit(observed: Observed, phases: Mapping[Key, TrialPhase], halt: str, now: float) -> Decision:
+def _fit(observed: Observed, phases: Mapping[Key, TrialPhase], halt: _Halt, now: float) -> Decision:
     complete = complete_observations(observed)
     if complete == 0:
-        return _end(observed, phases, halt or _why_nothing(observed))
+        return _end(observed, phases, halt.reason or _why_nothing(observed), halt.limit)
     wanted = fit_input(observed)
     attempts = _attempts(observed, Job.FIT)
     current = tuple(attempt for attempt in attempts if attempt.fitted == wanted)
@@ -162,10 +183,13 @@ def _fit(observed: Observed, phases: Mapping[Key, TrialPhase], halt: str, now: f
         missing = len(observed.plan.observations) - complete
         text = f"{complete} observations fitted" + (f", {missing} missing" if missing else "")
         return Decision(
-            phase=Phase.COMPLETE, reason=f"{text}: {halt}" if halt else text, trials=phases
+            phase=Phase.COMPLETE,
+            reason=f"{text}: {halt.reason}" if halt.reason else text,
+            trials=phases,
+            limit=halt.limit,
         )
     elif fit.failed:
-        return _end(observed, phases, f"the fit failed: {fit.failed}")
+        return _end(observed, phases, f"the fit failed: {fit.failed}", halt.limit)
     elif not fit.running and fit.retry_at is None:
         actions = (Start(work=Job.FIT),)
     return Decision(
@@ -173,6 +197,7 @@ def _fit(observed: Observed, phases: Mapping[Key, TrialPhase], halt: str, now: f
         reason=f"fitting {complete} observations",
         trials=phases,
         actions=actions,
+        limit=halt.limit,
         look_again=fit.retry_at,
     )
 
@@ -225,7 +250,7 @@ def _told(observed: Observed, key: Key) -> frozenset[int]:
 
 def _starts(
     observed: Observed, phases: Mapping[Key, TrialPhase], now: float
-) -> tuple[tuple[Start, ...], str]:
+) -> tuple[tuple[Start, ...], _Halt]:
     """What may start now, sources and long trials first; and why no more may, if that is so."""
     room = observed.plan.spec.parallel_trial_count - len(_running_trials(observed))
     pending = [t for t in observed.plan.trials if phases[t.key] is TrialPhase.PENDING]
@@ -240,25 +265,26 @@ def _starts(
         if limit is not None and committed > limit * 3600:
             if starts:
                 break
-            return (), f"{trial.key} would exceed limits.gpuHours {limit:g}"
+            reason = f"{trial.key} would exceed limits.gpuHours {limit:g}"
+            return (), _Halt(limit=Limit.GPU_HOURS, reason=reason)
         attempts = _attempts(observed, trial.key)
         halvings = sum(1 for attempt in attempts if attempt.klass is Class.OUT_OF_MEMORY)
         starts.append(Start(work=trial.key, halvings=halvings))
-    return tuple(starts), ""
+    return tuple(starts), _GO_ON
 
 
-def _halt(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -> tuple[str, bool]:
-    """Why nothing new may start, if so, and whether running trials are to stop."""
+def _halt(observed: Observed, phases: Mapping[Key, TrialPhase], now: float) -> _Halt:
     spec = observed.plan.spec
     failed = sum(1 for phase in phases.values() if phase is TrialPhase.FAILED)
     if failed > spec.max_failed_trial_count:
         reason = f"{failed} trials failed, maxFailedTrialCount is {spec.max_failed_trial_count}"
-        return reason, spec.on_max_failed == "Stop"
+        return _Halt(limit=Limit.MAX_FAILED, reason=reason, stop=spec.on_max_failed == "Stop")
     if spec.limits.deadline is not None:
         end = observed.started + observed.suspended_seconds + names.duration(spec.limits.deadline)
         if now >= end:
-            return f"limits.deadline {spec.limits.deadline} has passed", True
-    return "", False
+            reason = f"limits.deadline {spec.limits.deadline} has passed"
+            return _Halt(limit=Limit.DEADLINE, reason=reason, stop=True)
+    return _GO_ON
 
 
 def _next_time(
@@ -322,6 +348,5 @@ def _committed_gpu_seconds(observed: Observed, now: float) -> float:
     for trial in observed.plan.trials:
         attempts = observed.attempts.get(trial.key, ())
         if attempts and attempts[-1].running:
-            so_far = (now - attempts[-1].started) * attempts[-1].gpus
-            running += max(0.0, _estimated_gpu_seconds(trial) - so_far)
+            running += max(0.0, _estimated_gpu_seconds(trial) - attempts[-1].used(now))
     return gpu_seconds(observed, now) + running

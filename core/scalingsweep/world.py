@@ -17,6 +17,7 @@ __all__ = [  # phases are vocabulary of the wire; whoever speaks of the world fi
     "Attempt",
     "Decision",
     "Job",
+    "Limit",
     "Observed",
     "Phase",
     "Start",
@@ -56,6 +57,9 @@ class Attempt:
     """Whether it was told to stop and has not ended yet."""
     gpus: int = 0
     """How many it held: resources may be edited, and what is used is used."""
+    gpu_seconds: float | None = None
+    """GPU time so far, where the control plane counts it: a queue holds no GPU. Left out, all of
+    the attempt's time counts."""
     trial: str = ""
     """Trials only: the id that it worked at, where the control plane tells ids apart. An edit of
     the source's budgets gives the same key another id."""
@@ -66,6 +70,12 @@ class Attempt:
     def running(self) -> bool:
         """Whether it has not ended."""
         return self.ended is None
+
+    def used(self, now: float) -> float:
+        """GPU-seconds until `now`."""
+        if self.gpu_seconds is not None:
+            return self.gpu_seconds
+        return ((self.ended if self.ended is not None else now) - self.started) * self.gpus
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +120,14 @@ class Stop:
     reason: str
 
 
+class Limit(enum.StrEnum):
+    """What keeps new trials from starting."""
+
+    GPU_HOURS = "gpuHours"
+    DEADLINE = "deadline"
+    MAX_FAILED = "maxFailedTrialCount"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What to do now, and what the world looks like."""
@@ -119,6 +137,8 @@ class Decision:
     """One line for people."""
     trials: Mapping[Key, TrialPhase]
     actions: tuple[Start | Stop, ...] = ()
+    limit: Limit | None = None
+    """The limit that was reached, if one was."""
     look_again: float | None = None
     """When something changes by time alone, in the clock's seconds."""
 
