@@ -37,11 +37,17 @@ class TrialAttempt(Wire):
     number: int = Field(ge=1)
     """1 for the first; the job's name ends in it."""
     start_time: pydantic.AwareDatetime
-    """When its job was made."""
+    """When its job was asked for."""
+    job: str = Field(default="", max_length=64)
+    """UID of its job; left out until that was seen. An attempt without one has yet to be made."""
+    running_time: pydantic.AwareDatetime | None = None
+    """When all its pods ran, since it was last queued: a pod made later replaces a lost one."""
     end_time: pydantic.AwareDatetime | None = None
-    """When it ended; left out while it runs."""
+    """When its last pod had gone; left out while there is one."""
     class_: Class | None = Field(default=None, alias="class")
-    """How it ended."""
+    """How it ended; given as soon as that is known, though its pods may still be leaving."""
+    stopped: bool = False
+    """Whether it was told to stop, by an edit or a limit: it spends no retry."""
     message: str = Field(default="", max_length=1024)
     """What it said at its end."""
     step: int | None = Field(default=None, ge=0)
@@ -50,6 +56,8 @@ class TrialAttempt(Wire):
     """Tokens D whose results it said are complete in S3."""
     gpu_seconds: float = Field(default=0, ge=0)
     """GPU time of its pods so far."""
+    counted_time: pydantic.AwareDatetime | None = None
+    """Until when gpuSeconds counts."""
     halvings: int = Field(default=0, ge=0, le=32)
     """How often the micro-batch was halved for it."""
 

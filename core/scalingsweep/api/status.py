@@ -170,6 +170,8 @@ class Usage(Wire):
 
     gpu_hours: float = Field(default=0, ge=0)
     """GPU-hours of all attempts, those in vain included."""
+    listed_gpu_hours: float = Field(default=0, ge=0)
+    """Of these, what the ScalingTrials that are there account for: the rest is of deleted ones."""
 
 
 class SweepStatus(Wire):
@@ -198,11 +200,13 @@ class SweepStatus(Wire):
     usage: Usage = Usage()
     """What was used."""
     prepared: Prepared | None = None
-    """What prepare answered; ids of trials are computed from it."""
-    prepared_generation: int | None = Field(default=None, ge=0)
-    """Generation of the spec that prepare looked at."""
+    """What prepare answered, with every observation since; ids of trials are computed from it."""
+    prepared_for: str = Field(default="", max_length=32)
+    """Digest of what prepare had looked at in the spec: an edit of it makes prepare look again."""
     fit: FitSummary | None = None
     """The newest fit in short, and where its report lies."""
+    fitted: str = Field(default="", max_length=32)
+    """Digest of what that fit was made of: other results or another spec make it anew."""
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
