@@ -58,10 +58,15 @@ def owner(parent: Object, resource: Resource) -> dict[str, Any]:
     }
 
 
+def controller(child: Object) -> str:
+    """The UID of an object's controller; empty without one."""
+    references = child["metadata"].get("ownerReferences", [])
+    return next((str(each["uid"]) for each in references if each.get("controller")), "")
+
+
 def owned(child: Object, uid: str) -> bool:
     """Whether the object's controller is the one with this UID."""
-    references = child["metadata"].get("ownerReferences", [])
-    return any(reference.get("controller") and reference["uid"] == uid for reference in references)
+    return controller(child) == uid
 
 
 def leaving(child: Object) -> bool:

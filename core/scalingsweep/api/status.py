@@ -74,6 +74,8 @@ class Reason(enum.StrEnum):
     """No node has room for a pod."""
     IMAGE_PULL = "ImagePull"
     """A node cannot fetch the image."""
+    CANNOT_START = "CannotStart"
+    """A node cannot start a container; a Secret that it names may be missing."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """The namespace's quota leaves no room."""
     QUEUED = "Queued"

@@ -1,0 +1,154 @@
+"""How an attempt ended, from its job and all its pods. Pure; `ledger` and `observe` ask it.
+
+Rank 0's valid word that all is done wins. Otherwise it is the earliest specific failure of any pod:
+when one rank dies the others lose their connections, and what they say of that is not why. A pod
+that vanished is made anew beside living siblings, which wait for the dead; so that is an end too.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterator
+
+from scalingsweep import verdict
+from scalingsweep.api.outcome import Class, Outcome
+from scalingsweep.api.status import Reason
+from scalingsweep.errors import SpecError
+from scalingsweep.world import Job
+from scalingsweep_operator.vitals import Vitals, Waiting, Word
+
+VAGUE_SECONDS = 30.0
+"""How long a failure that may have come from another pod's waits for that one's word."""
+UNEXPLAINED_SECONDS = 20.0
+"""So long after its job was made a trial without any pod has been refused them."""
+
+_VAGUE = frozenset({Class.INFRASTRUCTURE, Class.PREEMPTED})
+_KILLED_FOR_MEMORY = "was killed for the host's memory: raise spec.resources[].memory"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is there of an attempt."""
+
+    job: Job | None = None
+    """Prepare or fit; None for a trial."""
+    asked: Collection[int] | None = None
+    """Tokens D that a trial was asked for; None where that is not known any more."""
+    pods: tuple[Vitals, ...] = ()
+    gone: bool = False
+    """Whether its job is gone, or going."""
+    suspended: bool = False
+    """Whether its job is held in a queue."""
+    failed: str | None = None
+    """What its job says of its failure, if it failed."""
+    since: float
+    """From when on it waits for its pods to run: when its job was made, or left the queue."""
+    complete_since: float | None = None
+    """When all its pods ran."""
+    step: int | None = None
+    """The last step that its worker told of."""
+
+
+def judge(evidence: Evidence, now: float, start_deadline: float | None = None) -> Outcome | None:
+    """The outcome that counts; None while the attempt goes on.
+
+    Args:
+        evidence: what is there of it.
+        now: the time.
+        start_deadline: seconds that its pods may take until all of them run; None: any.
+    """
+    words = _words(evidence)
+    said = [_outcome(pod, word, evidence) for pod, word in words]
+    told = zip(words, said, strict=True)
+    done = [outcome for (pod, _), outcome in told if outcome.klass is Class.DONE and pod.first]
+    specific = [outcome for outcome in said if outcome.klass not in _VAGUE]
+    if done:
+        return done[0]
+    if evidence.gone:
+        deleted = Outcome(klass=Class.PREEMPTED, message="its job was deleted", step=evidence.step)
+        return [*specific, *said, deleted][0]
+    if evidence.suspended:
+        return None
+    if specific:
+        return specific[0]
+    if said:
+        waited = now - words[0][1].at >= VAGUE_SECONDS
+        return said[0] if waited or not _others(evidence, now) else None
+    return next(_without_words(evidence, now, start_deadline), None)
+
+
+def waiting(evidence: Evidence, now: float) -> Waiting | None:
+    """Why an attempt does not run yet, as far as its pods tell."""
+    found = [pod.waiting for pod in evidence.pods if pod.waiting is not None]
+    if found:
+        return found[0]
+    if not evidence.pods and now - evidence.since > UNEXPLAINED_SECONDS:
+        return Waiting(reason=Reason.QUOTA_EXCEEDED, message=_NO_PODS)
+    return None
+
+
+_NO_PODS = (
+    "its pods are not made: the namespace's quota or a policy refuses them, or training-operator "
+    "does not run; `kubectl describe` of its job says more"
+)
+
+
+def _without_words(
+    evidence: Evidence, now: float, start_deadline: float | None
+) -> Iterator[Outcome]:
+    """Ends that no worker has spoken of."""
+    complete = evidence.complete_since
+    replaced = [p for p in evidence.pods if complete is not None and p.created > complete]
+    lost = [pod for pod in evidence.pods if not pod.over and not pod.alive(now)]
+    if replaced or lost:
+        what = f"pod {(replaced or lost)[0].name} was lost"
+        yield Outcome(klass=Class.PREEMPTED, message=what, step=evidence.step)
+    if evidence.failed is not None:
+        words = f"its job failed: {verdict.printable(evidence.failed)}"
+        yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
+    late = start_deadline is not None and now - evidence.since >= start_deadline
+    if complete is None and late:
+        why = waiting(evidence, now)
+        text = f": {why.reason}: {verdict.printable(why.message)}" if why else ""
+        words = f"its pods did not all run within {start_deadline:g} s{text}"
+        yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
+
+
+def _words(evidence: Evidence) -> list[tuple[Vitals, Word]]:
+    """Who has ended, the earliest first; that others than rank 0 end well says nothing."""
+    ended = [(pod, pod.word) for pod in evidence.pods if pod.word is not None]
+    telling = [(pod, word) for pod, word in ended if pod.first or word.exit_code != 0]
+    return sorted(telling, key=lambda each: (each[1].at, each[0].name))
+
+
+def _outcome(pod: Vitals, word: Word, evidence: Evidence) -> Outcome:
+    """What the end of one pod's worker means."""
+    try:
+        outcome = _read(pod, word, evidence)
+    except SpecError as error:
+        text = f"pod {pod.name}: its outcome cannot be used: {error}"
+        outcome = Outcome(klass=Class.INFRASTRUCTURE, message=text[:1024])
+    if outcome.klass is not Class.INFRASTRUCTURE:
+        return outcome
+    if word.reason == "OOMKilled":
+        return Outcome(klass=Class.HOST_MEMORY, message=f"pod {pod.name} {_KILLED_FOR_MEMORY}")
+    if pod.disrupted:
+        return outcome.model_copy(update={"klass": Class.PREEMPTED, "step": evidence.step})
+    return outcome
+
+
+def _read(pod: Vitals, word: Word, evidence: Evidence) -> Outcome:
+    if not word.message:
+        how = f"with exit status {word.exit_code}" + (f" ({word.reason})" if word.reason else "")
+        text = f"pod {pod.name} ended {how} and left no outcome"
+        return Outcome(klass=Class.INFRASTRUCTURE, message=text)
+    data = word.message.encode()
+    outcome = verdict.read(data, "outcome", work=evidence.job, asked=evidence.asked or ())
+    if outcome.klass is not Class.DONE:
+        return outcome
+    if evidence.asked is None and evidence.job is None:
+        raise SpecError("budgets", "say that all is done, and what was asked is not known any more")
+    return outcome
+
+
+def _others(evidence: Evidence, now: float) -> bool:
+    """Whether a pod may still say why."""
+    return any(pod.word is None and pod.alive(now) for pod in evidence.pods)

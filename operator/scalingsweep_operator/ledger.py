@@ -1,0 +1,171 @@
+"""What a ScalingTrial's status records of its attempts: written before anything depends on it.
+
+An attempt is open until its class is known, then leaving until its last pod has gone, then ended.
+Pods and jobs vanish; what they said, and the GPU time that they used, stays here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from scalingsweep.api.outcome import Class
+from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
+from scalingsweep_operator import clock, ending
+from scalingsweep_operator.ending import Evidence
+from scalingsweep_operator.vitals import Vitals
+
+MOST_ATTEMPTS = 128
+"""The CRD takes no more; older ones leave their GPU time in earlierGpuSeconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is there of one attempt, and who its job is."""
+
+    evidence: Evidence
+    job: str = ""
+    """UID of its job; empty where there is none."""
+    started: float
+    """When that was made."""
+    nodes: int = 1
+    halvings: int = 0
+
+
+def settle(
+    status: TrialStatus, seen: Mapping[int, Seen], now: float, start_deadline: float
+) -> TrialStatus:
+    """The status with what is new of its attempts.
+
+    Args:
+        status: as it was recorded.
+        seen: what is there, by number of the attempt.
+        now: the time.
+        start_deadline: seconds that an attempt's pods may take until all of them run.
+    """
+    known = {attempt.number: attempt for attempt in status.attempts}
+    adopted = {
+        number: _adopted(number, each)
+        for number, each in seen.items()
+        if each.job and number not in known and number >= 1
+    }
+    attempts = [
+        _settled(attempt, seen.get(number), now, start_deadline)
+        for number, attempt in sorted((known | adopted).items())
+    ]
+    return shortened(status.model_copy(update={"attempts": tuple(attempts)}))
+
+
+def unmade(attempt: TrialAttempt) -> bool:
+    """Whether its job has yet to be made: it was recorded, and nothing followed."""
+    return attempt.class_ is None and not attempt.job
+
+
+def ended(
+    attempt: TrialAttempt, *, klass: Class, message: str, now: float, stopped: bool = False
+) -> TrialAttempt:
+    """An open attempt that we end; its pods leave when its job is deleted."""
+    over = clock.stamp(now) if unmade(attempt) else None
+    return attempt.model_copy(
+        update={
+            "class_": klass,
+            "message": message[:1024],
+            "stopped": stopped,
+            "end_time": over,
+        }
+    )
+
+
+def shortened(status: TrialStatus) -> TrialStatus:
+    """At most as many attempts as the CRD takes; the GPU time of the others is kept."""
+    dropped, kept = status.attempts[:-MOST_ATTEMPTS], status.attempts[-MOST_ATTEMPTS:]
+    earlier = status.earlier_gpu_seconds + sum(attempt.gpu_seconds for attempt in dropped)
+    return status.model_copy(update={"attempts": kept, "earlier_gpu_seconds": earlier})
+
+
+def gpu_seconds(status: TrialStatus) -> float:
+    """All GPU time that a trial has used."""
+    return status.earlier_gpu_seconds + sum(attempt.gpu_seconds for attempt in status.attempts)
+
+
+def _adopted(number: int, seen: Seen) -> TrialAttempt:
+    """An attempt that is there and was not recorded: someone has emptied the status."""
+    return TrialAttempt(
+        number=number,
+        start_time=clock.stamp(seen.started),
+        job=seen.job,
+        halvings=seen.halvings,
+    )
+
+
+def _settled(
+    attempt: TrialAttempt, seen: Seen | None, now: float, start_deadline: float
+) -> TrialAttempt:
+    if attempt.end_time is not None:
+        return attempt
+    if seen is not None and seen.job and not attempt.job:
+        attempt = attempt.model_copy(update={"job": seen.job})
+    if unmade(attempt):
+        return attempt
+    evidence = _evidence(attempt, seen)
+    attempt = _counted(_complete(attempt, evidence, seen, now), evidence, now)
+    if attempt.class_ is None:
+        outcome = ending.judge(_evidence(attempt, seen), now, start_deadline)
+        if outcome is None:
+            return attempt
+        attempt = attempt.model_copy(
+            update={
+                "class_": outcome.klass,
+                "message": outcome.message,
+                "step": outcome.step,
+                "budgets": outcome.budgets,
+            }
+        )
+    if any(pod.alive(now) for pod in evidence.pods):
+        return attempt
+    return attempt.model_copy(update={"end_time": clock.stamp(_end(attempt, evidence, now))})
+
+
+def _evidence(attempt: TrialAttempt, seen: Seen | None) -> Evidence:
+    complete = attempt.running_time.timestamp() if attempt.running_time else None
+    if seen is None:
+        # whoever deletes the job ends the attempt
+        since = attempt.start_time.timestamp()
+        return Evidence(gone=True, since=since, step=attempt.step)
+    # a job of that name that is not the one we made is another's: ours is gone
+    gone = seen.evidence.gone or seen.job != attempt.job
+    return dataclasses.replace(seen.evidence, complete_since=complete, gone=gone, step=attempt.step)
+
+
+def _complete(
+    attempt: TrialAttempt, evidence: Evidence, seen: Seen | None, now: float
+) -> TrialAttempt:
+    """With the time from which on all its pods run; a queue that takes them all begins anew."""
+    if evidence.suspended:
+        return attempt.model_copy(update={"running_time": None})
+    running = sum(1 for pod in evidence.pods if pod.running)
+    if attempt.running_time is None and seen is not None and running >= seen.nodes:
+        return attempt.model_copy(update={"running_time": clock.stamp(now)})
+    return attempt
+
+
+def _counted(attempt: TrialAttempt, evidence: Evidence, now: float) -> TrialAttempt:
+    """With the GPU time since it was last counted."""
+    since = (attempt.counted_time or attempt.start_time).timestamp()
+    added = sum(_held(pod, since, now) * pod.gpus for pod in evidence.pods)
+    return attempt.model_copy(
+        update={
+            "gpu_seconds": attempt.gpu_seconds + added,
+            "counted_time": clock.stamp(max(now, since)),
+        }
+    )
+
+
+def _held(pod: Vitals, since: float, now: float) -> float:
+    if pod.held_from is None:
+        return 0.0
+    return max(0.0, pod.held_until(float(int(now))) - max(pod.held_from, since))
+
+
+def _end(attempt: TrialAttempt, evidence: Evidence, now: float) -> float:
+    """When it ended: with its last word; or now, where nobody left one."""
+    words = [pod.word.at for pod in evidence.pods if pod.word is not None]
+    return max([attempt.start_time.timestamp(), *words]) if words else now
