@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hack.cluster import binaries, foreign
 from hack.cluster.api import Api
-from hack.cluster.cluster import BINARIES, Cluster
+from hack.cluster.cluster import BINARIES, state, the_one
 from hack.cluster.errors import ClusterError
 
 
@@ -32,7 +32,7 @@ def _up() -> int:
     if given is not None:
         print(foreign.check(given))
         return 0
-    cluster = Cluster(_state() / "cluster")
+    cluster = the_one()
     cluster.up()
     print(f"export KUBECONFIG={cluster.kubeconfig}")
     return 0
@@ -40,7 +40,7 @@ def _up() -> int:
 
 def _down() -> int:
     if _given() is None:
-        Cluster(_state() / "cluster").down()
+        the_one().down()
     return 0
 
 
@@ -49,20 +49,20 @@ def _status() -> int:
     if given is not None:
         print(foreign.check(given))
         return 0
-    up = Cluster(_state() / "cluster").is_up()
+    up = the_one().is_up()
     print("up" if up else "down")
     return 0 if up else 1
 
 
 def _api_up() -> int:
-    api = Api(_state() / "api", die_with_us=False)
+    api = Api(state() / "api", die_with_us=False)
     api.start()
     print(f"export KUBECONFIG={api.kubeconfig}")
     return 0
 
 
 def _api_down() -> int:
-    Api(_state() / "api", die_with_us=False).stop()
+    Api(state() / "api", die_with_us=False).stop()
     return 0
 
 
@@ -74,13 +74,8 @@ def _tools() -> int:
 def _given() -> Path | None:
     """Another cluster's kubeconfig, if the user named one; ours does not count."""
     named = os.environ.get("KUBECONFIG", "")
-    ours = Cluster(_state() / "cluster").kubeconfig
+    ours = the_one().kubeconfig
     return Path(named) if named and Path(named).resolve() != ours else None
-
-
-def _state() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "scalingsweep"
 
 
 _COMMANDS: dict[str, Callable[[], int]] = {

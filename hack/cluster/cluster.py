@@ -149,3 +149,14 @@ class Cluster:
     @property
     def _kernel_settings(self) -> Path:
         return self.folder / "kernel.json"
+
+
+def state() -> Path:
+    """Where the records of what `make` leaves running are."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "scalingsweep"
+
+
+def the_one() -> Cluster:
+    """The cluster of `make cluster-up`."""
+    return Cluster(state() / "cluster")
