@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hack import crds
+from hack import chart_crds, crds
 
 from scalingsweep import manifest
 from support import every_field
@@ -143,3 +143,10 @@ def test_every_field_is_used_by_some_manifest() -> None:
         walk(value["spec"], "spec")
     fields = {at for at, _ in _nodes(_root(crds.RESOURCES[0])) if at.startswith("spec")}
     assert fields <= used
+
+
+@KINDS
+def test_the_chart_has_the_same_definition(kind: crds.Resource) -> None:
+    file = chart_crds.OUT / f"{kind.plural}.yaml"
+    assert file.read_text("utf-8") == chart_crds.text(kind), f"{file.name}: run `make generate`"
+    assert crds.text(kind).split("metadata:\n", 1)[1] in file.read_text("utf-8")

@@ -1,0 +1,187 @@
+"""The chart renders only what is sound, and Helm can install, upgrade and remove it.
+
+The API server here is real, so what it takes is valid; nothing runs. tests/e2e runs it.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hack import crds
+from hack.cluster import helm
+from hack.cluster.api import Api
+from hack.cluster.errors import ClusterError
+
+from support import manifests
+
+pytestmark = pytest.mark.cluster
+
+IMAGES = ("--set=image.repository=ours/operator", "--set=worker.image.repository=ours/worker")
+EVERYTHING = (
+    *IMAGES,
+    "--set=metrics.serviceMonitor.enabled=true",
+    "--set=metrics.podMonitor.enabled=true",
+    "--set=networkPolicy.enabled=true",
+    '--set-json=podLabels={"team": "laws"}',
+    '--set-json=env=[{"name": "A", "value": "b"}]',
+    '--set-json=tolerations=[{"operator": "Exists"}]',
+)
+
+
+def _objects(*arguments: str) -> list[dict[str, Any]]:
+    done = helm.template(*arguments)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def _of(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [each for each in objects if each["kind"] == kind]
+
+
+def _pod(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    (deployment,) = _of(objects, "Deployment")
+    pod: dict[str, Any] = deployment["spec"]["template"]
+    return pod
+
+
+def test_lint_finds_nothing() -> None:
+    done = helm.run("lint", "--strict", helm.CHART, *EVERYTHING)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_value_is_described() -> None:
+    lines = (helm.CHART / "values.yaml").read_text().splitlines()
+    schema = json.loads((helm.CHART / "values.schema.json").read_text())["properties"]
+    top = [line.split(":")[0] for line in lines if line and not line.startswith((" ", "#"))]
+    assert {*top, "global"} == set(schema)
+    silent = [
+        line
+        for before, line in zip(["", *lines], lines, strict=False)
+        if ":" in line
+        and not line.lstrip().startswith("#")
+        and line.rstrip().endswith(('""', "[]", "{}", "true", "false", "1"))
+        and not before.strip()
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "set image.repository"),
+        (("--set=image.repository=a",), "set worker.image.repository"),
+        ((*IMAGES, "--set=replica=2"), "replica"),
+        ((*IMAGES, "--set=replicas=two"), "/replicas"),
+        ((*IMAGES, "--set=namespaces={Research}"), "/namespaces/0"),
+        ((*IMAGES, "--set=image.pullPolicy=Sometimes"), "/image/pullPolicy"),
+        ((*IMAGES, "--set=serviceAccount.create=false"), "/serviceAccount/name"),
+        ((*IMAGES, "--set=metrics.podMonitor.interval=often"), "/metrics/podMonitor/interval"),
+    ],
+)
+def test_bad_values_are_refused_by_name(arguments: tuple[str, ...], said: str) -> None:
+    done = helm.template(*arguments)
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+def test_the_operator_may_run_under_the_restricted_standard() -> None:
+    pod = _pod(_objects(*EVERYTHING))
+    security = pod["spec"]["securityContext"]
+    assert security["runAsNonRoot"]
+    assert security["runAsUser"] == 65532
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = pod["spec"]["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["limits"]["memory"]
+
+
+def test_monitors_and_policy_are_asked_for() -> None:
+    plain, everything = _objects(*IMAGES), _objects(*EVERYTHING)
+    for kind in ("ServiceMonitor", "PodMonitor", "NetworkPolicy"):
+        assert _of(plain, kind) == []
+        assert len(_of(everything, kind)) == 1
+
+
+def test_monitors_select_what_there_is() -> None:
+    objects = _objects(*EVERYTHING)
+    (monitor,) = _of(objects, "ServiceMonitor")
+    (service,) = _of(objects, "Service")
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    assert wanted <= service["metadata"]["labels"].items()
+    assert {port["name"] for port in service["spec"]["ports"]} == {"metrics"}
+    labels = _pod(objects)["metadata"]["labels"].items()
+    assert service["spec"]["selector"].items() <= labels
+
+
+def test_definitions_can_be_left_out() -> None:
+    assert _of(_objects(*IMAGES, "--set=crds.install=false"), "CustomResourceDefinition") == []
+    assert len(_of(_objects(*IMAGES), "CustomResourceDefinition")) == 2
+
+
+@pytest.fixture
+def installed(api_server: Api) -> Iterator[tuple[Api, helm.Helm]]:
+    """The chart as release `ss` in namespace `control`."""
+    api_server.kubectl("delete", "--ignore-not-found", "-f", str(crds.OUT))
+    command = helm.Helm(api_server.kubeconfig)
+    command("install", "ss", helm.CHART, "--namespace=control", "--create-namespace", *IMAGES)
+    yield api_server, command
+    for name in command("list", "--all-namespaces", "--short").split():
+        command("uninstall", name, "--namespace=control")
+    api_server.kubectl("delete", "-f", str(crds.OUT))
+
+
+def _apply_a_sweep(api: Api) -> None:
+    sweep = manifests.whole(manifests.small())
+    for corpus in sweep["spec"]["corpora"]:
+        corpus["uri"] = f"s3://text/{corpus['name']}/"
+    sweep["spec"]["storage"] = {"s3": {"bucket": "studies"}}
+    sweep["metadata"]["namespace"] = "default"
+    api.kubectl.apply(sweep)
+
+
+def test_uninstalling_keeps_definitions_and_sweeps(installed: tuple[Api, helm.Helm]) -> None:
+    api, command = installed
+    _apply_a_sweep(api)
+    command("uninstall", "ss", "--namespace=control")
+    names = api.kubectl("get", "scalingsweeps", "--output=name").split()
+    assert names == ["scalingsweep.scalingsweep.dev/small"]
+    assert api.kubectl("get", "deployments", "--namespace=control", "--output=name") == ""
+    # the same release again takes them over; another one must say that it means to
+    command("install", "ss", helm.CHART, "--namespace=control", *IMAGES)
+    command("uninstall", "ss", "--namespace=control")
+    with pytest.raises(ClusterError, match="invalid ownership metadata"):
+        command("install", "other", helm.CHART, "--namespace=control", *IMAGES)
+    command("install", "other", helm.CHART, "--namespace=control", "--take-ownership", *IMAGES)
+    assert api.kubectl("get", "scalingsweeps", "--output=name").split() == names
+
+
+def test_an_upgrade_upgrades_the_definitions(
+    installed: tuple[Api, helm.Helm], tmp_path: Path
+) -> None:
+    api, command = installed
+    older = {"spec": {"names": {"shortNames": ["old"]}}}
+    name = "scalingsweeps.scalingsweep.dev"
+    api.kubectl("patch", "crd", name, "--type=merge", "-p", json.dumps(older))
+    changed = tmp_path / "chart"
+    changed.mkdir()
+    for file in helm.CHART.rglob("*.*"):
+        target = changed / file.relative_to(helm.CHART)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(file.read_text().replace("    - ssw\n", "    - newer\n"))
+    command("upgrade", "ss", changed, "--namespace=control", *IMAGES)
+    names = api.kubectl.get("crd", name)["spec"]["names"]
+    assert names["shortNames"] == ["newer"]
+
+
+def test_the_notes_tell_what_is_missing(installed: tuple[Api, helm.Helm]) -> None:
+    _, command = installed
+    notes = command("get", "notes", "ss", "--namespace=control")
+    assert "kubectl wait scalingsweep/NAME --for=condition=Complete" in notes
+    assert "this cluster does not know PyTorchJob" in notes
