@@ -23,10 +23,13 @@ from scalingsweep_operator.resources import Object, Resource
 
 _PAGE = 500
 _TRIES = 4
-"""How often one call is made while the server says 429."""
+"""How often one call is made while the server says 429, or 503 and when to come back."""
 _LONGEST_WAIT = 30.0
 _STRICT = {"fieldValidation": "Strict"}
 _LONGEST = 512
+
+Objects = list[Object]
+"""Named here: inside Api, `list` is a verb."""
 
 
 async def connect(kubeconfig: Path | None = None) -> client.ApiClient:
@@ -44,10 +47,10 @@ async def connect(kubeconfig: Path | None = None) -> client.ApiClient:
             try:
                 config.load_incluster_config(client_configuration=settings)
             except config.ConfigException:
-                await config.load_kube_config(client_configuration=settings)
+                await config.load_kube_config(client_configuration=settings, persist_config=False)
         else:
             await config.load_kube_config(
-                config_file=str(kubeconfig), client_configuration=settings
+                config_file=str(kubeconfig), client_configuration=settings, persist_config=False
             )
     except (config.ConfigException, OSError) as error:
         raise ScalingSweepError(
@@ -127,7 +130,18 @@ class Api:
         query = _STRICT | ({"dryRun": "All"} if dry_run else {})
         if not dry_run:
             await self._creates.take()
-        return await self._ask("POST", resource.path(namespace), body, query)
+        try:
+            return await self._ask("POST", resource.path(namespace), body, query)
+        except faults.Missing as error:  # of its namespace, which is gone
+            raise faults.Terminating(str(error)) from None
+
+    async def replace(self, resource: Resource, item: Object) -> Object:
+        """Write a whole object, as it was read but for what was changed in it.
+
+        Raises:
+            Conflict: the object has changed since, or is gone.
+        """
+        return await self._put(resource, item, "")
 
     async def replace_status(
         self, resource: Resource, item: Object, status: dict[str, Any]
@@ -137,12 +151,7 @@ class Api:
         Raises:
             Conflict: the object has changed since, or is gone.
         """
-        metadata = item["metadata"]
-        path = resource.path(metadata["namespace"], metadata["name"], "status")
-        try:
-            return await self._ask("PUT", path, {**item, "status": status}, _STRICT)
-        except faults.Missing as error:
-            raise faults.Conflict(str(error)) from None
+        return await self._put(resource, {**item, "status": status}, "status")
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Object, *, version: str
@@ -175,17 +184,23 @@ class Api:
             return False
         return True
 
+    async def _put(self, resource: Resource, item: Object, subresource: str) -> Object:
+        metadata = item["metadata"]
+        path = resource.path(metadata["namespace"], metadata["name"], subresource)
+        try:
+            return await self._ask("PUT", path, item, _STRICT)
+        except faults.Missing as error:
+            raise faults.Conflict(str(error)) from None
+
     async def _pages(self, resource: Resource, namespace: str | None, labels: str) -> Objects:
         found: list[Object] = []
         following = ""
         while True:
             query = {"limit": str(_PAGE), "labelSelector": labels, "continue": following}
             given = {name: value for name, value in query.items() if value}
-            try:
-                page = await self._ask("GET", resource.path(namespace), query=given)
-            except faults.Missing as error:
-                raise faults.Unknown(str(error)) from None
-            found += page.get("items") or []
+            page = await self._ask("GET", resource.path(namespace), query=given)
+            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+            found += [{**kind, **item} for item in page.get("items") or []]
             following = page["metadata"].get("continue", "")
             if not following:
                 return found
@@ -197,8 +212,9 @@ class Api:
             if verb != "GET" and not self._allowed():
                 raise faults.Lost("another process leads: nothing more is written by this one")
             status, headers, data = await self._once(verb, path, body, query or {})
-            self._metrics.api_call(verb, status)
-            if status != 429 or not left:
+            self._metrics.api_call(verb, str(status))
+            busy = status == 429 or (status == 503 and "Retry-After" in headers)
+            if not busy or not left:
                 return _answer(status, data, f"{verb} {path}")
             await asyncio.sleep(_wait(headers.get("Retry-After", "1")))
         raise AssertionError("the last try returns or raises")
@@ -221,7 +237,7 @@ class Api:
                 async with response:
                     return response.status, dict(response.headers), await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            self._metrics.api_call(verb, 0)
+            self._metrics.api_call(verb, "error")
             said = str(error) or type(error).__name__
             raise TransientError(
                 f"{verb} {path}: the API server does not answer ({said})"
@@ -243,7 +259,10 @@ def _answer(status: int, data: bytes, what: str) -> Object:
     said = value if isinstance(value, dict) else {}
     message = f"{what}: {said.get('message') or f'answered with {status}'}"[:_LONGEST]
     reason = str(said.get("reason", ""))
-    causes = [cause.get("reason") for cause in (said.get("details") or {}).get("causes") or []]
+    details = said.get("details") or {}
+    if status == 404 and not details.get("name"):  # no object is named where the kind is not known
+        raise faults.Unknown(message)
+    causes = [cause.get("reason") for cause in details.get("causes") or []]
     raise _fault(status, reason, causes, message)
 
 

@@ -3,6 +3,8 @@
     ScalingSweepError (core)
     ├── TransientError        try again later: 5xx, 429, a connection that fails or hangs
     │   ├── Conflict          the object has changed since it was read: look again
+    │   ├── Missing           there is no such object
+    │   ├── Expired           a list was read too slowly: from the start
     │   ├── Exists            there is an object of that name, which may not be ours
     │   ├── Terminating       the namespace is going away: nothing can be made in it
     │   └── Lost              another holds the Lease: this process may write nothing any more
@@ -17,6 +19,14 @@ from scalingsweep.errors import ScalingSweepError, TransientError
 
 class Conflict(TransientError):  # noqa: N818 - what happened, and nobody's error
     """The object has changed, or has another UID, since it was read."""
+
+
+class Missing(TransientError):  # noqa: N818 - as above
+    """There is no such object."""
+
+
+class Expired(TransientError):  # noqa: N818 - as above
+    """The API server has forgotten where a list was."""
 
 
 class Exists(TransientError):  # noqa: N818 - as above

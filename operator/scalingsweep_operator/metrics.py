@@ -31,7 +31,7 @@ class Metrics:
         )
         self._calls = prometheus_client.Counter(
             "scalingsweep_api_calls",
-            "Calls of the API server; code 0: no answer.",
+            "Calls of the API server; code error: no answer.",
             ["verb", "code"],
             registry=self.registry,
         )
@@ -52,9 +52,9 @@ class Metrics:
         self._sweeps = _Sweeps()
         self.registry.register(self._sweeps)
 
-    def api_call(self, verb: str, code: int) -> None:
-        """The API server has answered, or (0) has not."""
-        self._calls.labels(verb, str(code)).inc()
+    def api_call(self, verb: str, code: str) -> None:
+        """The API server has answered, or (`error`) has not."""
+        self._calls.labels(verb, code).inc()
 
     def reconciled(self, result: str, seconds: float) -> None:
         """A look is over: `done`, `later` or `error`."""
