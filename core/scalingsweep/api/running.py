@@ -19,7 +19,8 @@ class Resources(Wire):
     gpus_per_node: int = Field(default=0, ge=0, le=64)
     """GPUs on each of them; 0 trains on the CPU. One process a GPU, or one in all."""
     accelerator: str | None = Field(default=None, min_length=1, max_length=64)
-    """The device, as `H100`: for GPU-hours and MFU. Unknown names get neither."""
+    """The device, as `H100`: for GPU-hours and MFU. Unknown names get neither. `CPU`: on a cluster,
+    ask for the GPUs and compute on the CPU, one process for each: for trying a cluster out."""
     gpu_resource: str = Field(default="nvidia.com/gpu", max_length=253)
     """The extended resource that a pod asks for."""
     cpu: int = Field(default=1, ge=1, le=1024)
