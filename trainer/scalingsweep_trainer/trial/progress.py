@@ -5,6 +5,8 @@ Rank 0 serves both on one port. Nothing depends on it: a port that is taken is o
 
 import json
 import logging
+import socket
+import socketserver
 import threading
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,11 +68,11 @@ class Server:
 
     def __init__(self, progress: Progress, host: str, port: int) -> None:
         """Bind and serve in a thread; port 0 serves nowhere."""
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Listener | None = None
         if port == 0:
             return
         try:
-            self._server = ThreadingHTTPServer((host, port), _handler(progress))
+            self._server = _Listener(host, port, _handler(progress))
         except OSError as error:
             log.warning("no /progress on %s:%d: %s", host, port, error)
             return
@@ -81,6 +83,17 @@ class Server:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+
+
+class _Listener(ThreadingHTTPServer):
+    def __init__(self, host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        # a cluster's pods may have IPv6 addresses alone
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), handler)
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks DNS for our name first, which nobody reads and which may take long
+        socketserver.TCPServer.server_bind(self)
 
 
 def _handler(progress: Progress) -> type[BaseHTTPRequestHandler]:
