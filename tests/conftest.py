@@ -1,11 +1,17 @@
 """Fixtures of all rooms: a real S3 server, one per test process (so one per xdist worker)."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from scalingsweep.store import Store
 from support import s3 as s3_support
+
+# A shell that puts a job into the background lets it ignore Ctrl-C, and children inherit that:
+# the tests that press Ctrl-C would wait for ever. A handler of our own is reset in children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

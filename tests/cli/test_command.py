@@ -81,12 +81,15 @@ def _command_that_raises(error: BaseException, monkeypatch: pytest.MonkeyPatch) 
 def test_ctrl_c_is_no_bug(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "runs.csv")  # nobody writes: the command waits for it
     program = [str(Path(sys.executable).parent / "scalingsweep"), "fit", "runs.csv"]
-    process = subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    writer = os.open(tmp_path / "runs.csv", os.O_WRONLY)  # returns when the command reads
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    os.close(writer)
+    with subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        writer = os.open(tmp_path / "runs.csv", os.O_WRONLY)  # returns when the command reads
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            os.close(writer)
+            process.kill()
     assert process.returncode == 130
     assert said.strip() == "error: interrupted"
 
