@@ -1,0 +1,10 @@
+"""Namespaces of the test cluster, as the page and the tests name them."""
+
+CONTROL = "scalingsweep"
+"""Where the operator runs; also the release's name."""
+SWEEPS = "research"
+"""Where sweeps are made."""
+STORAGE = "storage"
+"""Where S3 is; the example's endpoint names it."""
+MONITORING = "monitoring"
+"""Where Prometheus is."""
