@@ -59,11 +59,11 @@ def client(api_server: Api) -> Iterator[apiserver.Client]:
     kubectl("label", "namespace", SPACE, "pod-security.kubernetes.io/enforce=restricted")
     made = f"--namespace={SPACE}"
     kubectl("wait", "serviceaccount/default", made, "--for=create", "--timeout=30s")
-    client = apiserver.Client(api_server.kubeconfig)
     ends = time.monotonic() + 30  # kubectl cannot wait for conditions before there are any
-    while client.ask("GET", resources.PYTORCH_JOBS.path(SPACE)).status != 200:
+    while not kubectl.succeeds("get", "pytorchjobs"):
         assert time.monotonic() < ends, "PyTorchJob is not served"
         time.sleep(0.1)
+    client = apiserver.Client(api_server.kubeconfig)
     yield client
     client.close()
 
