@@ -80,6 +80,8 @@ def waiting(evidence: Evidence, now: float) -> Waiting | None:
     found = [pod.waiting for pod in evidence.pods if pod.waiting is not None]
     if found:
         return found[0]
+    if evidence.suspended:
+        return Waiting(reason=Reason.QUEUED, message="waits in its queue")
     if not evidence.pods and now - evidence.since > UNEXPLAINED_SECONDS:
         return Waiting(reason=Reason.QUOTA_EXCEEDED, message=_NO_PODS)
     return None

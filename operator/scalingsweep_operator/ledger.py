@@ -28,6 +28,8 @@ class Seen:
     """When that was made."""
     nodes: int = 1
     halvings: int = 0
+    templates: str = ""
+    """Digest of what its pods were made from."""
 
 
 def settle(

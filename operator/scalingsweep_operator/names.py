@@ -21,6 +21,10 @@ INPUT = f"{DOMAIN}/input"
 """Label of prepare and fit jobs and pods: digest of what they work on."""
 ASKED = f"{DOMAIN}/budgets"
 """Annotation of a trial's job: the tokens D asked of it, separated by commas."""
+HALVINGS = f"{DOMAIN}/halvings"
+"""Annotation of a trial's job: how often its micro-batch is halved."""
+TEMPLATES = f"{DOMAIN}/templates"
+"""Annotation of every job: digest of what its pods are made from."""
 
 _ID_DIGITS = 8
 

@@ -64,6 +64,8 @@ class Reason(enum.StrEnum):
     """Prepare found that what is asked for cannot be."""
     BAD_DATA = "BadData"
     """Prepare found a corpus, tokenizer or checkpoint that is not what it must be."""
+    PREPARE_FAILED = "PrepareFailed"
+    """Prepare was given up after attempts that failed without the manifest's fault."""
     PREPARING = "Preparing"
     """Prepare looks at corpora, tokenizer and storage."""
     RUNNING = "Running"

@@ -1,0 +1,38 @@
+"""What is left of a sweep that has ended: its children go after ttlSecondsAfterFinished.
+
+The sweep itself stays, with its status; so do all data in S3. What was removed is not made again
+until the spec is edited.
+"""
+
+from scalingsweep.api.status import Phase, SweepStatus
+from scalingsweep_operator import resources
+from scalingsweep_operator.api import Api
+from scalingsweep_operator.gather import Gathered
+from scalingsweep_operator.resources import Object
+
+
+def closed(sweep: Object, status: SweepStatus, now: float) -> bool:
+    """Whether a sweep has ended so long ago that its children go, and nothing was edited since."""
+    ttl = sweep["spec"].get("ttlSecondsAfterFinished")
+    ended = status.completion_time
+    return (
+        ttl is not None
+        and ended is not None
+        and status.phase in {Phase.COMPLETE, Phase.FAILED}
+        and status.observed_generation == sweep["metadata"]["generation"]
+        and now >= ended.timestamp() + ttl
+    )
+
+
+async def clear(api: Api, namespace: str, gathered: Gathered) -> None:
+    """Delete the children; whoever they own goes with them.
+
+    Raises:
+        TransientError: a call failed; the next look goes on.
+    """
+    for item in gathered.trials.values():
+        metadata = item["metadata"]
+        await api.delete(resources.TRIALS, namespace, metadata["name"], uid=metadata["uid"])
+    for item in gathered.jobs:
+        metadata = item["metadata"]
+        await api.delete(resources.JOBS, namespace, metadata["name"], uid=metadata["uid"])

@@ -1,0 +1,115 @@
+"""What follows from a decision for single objects: which go, which are written, and how. Pure.
+
+`act` asks it and makes the calls.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from scalingsweep import decide
+from scalingsweep.api.outcome import Class
+from scalingsweep.api.scalingtrial import TrialPhase, TrialStatus
+from scalingsweep.api.trial import TrialSpec
+from scalingsweep.plan import Key
+from scalingsweep.world import Job, Observed
+from scalingsweep_operator.observe import JobAttempt, Trial
+from scalingsweep_operator.studies import Study
+
+REFRESH_SECONDS = 30.0
+"""How old counted GPU time and progress may be: each write wakes whoever watches."""
+
+
+def trial_status(
+    status: TrialStatus, trial: Trial, *, phase: TrialPhase | None, generation: int
+) -> TrialStatus:
+    """A trial's status with the phase that was decided; without a plan the phase stays."""
+    phase = phase or status.phase
+    running = phase is TrialPhase.RUNNING
+    return status.model_copy(
+        update={
+            "observed_generation": generation,
+            "phase": phase,
+            "message": _message(status, trial, phase),
+            "progress": status.progress if running or phase is TrialPhase.SUCCEEDED else None,
+        }
+    )
+
+
+def _message(status: TrialStatus, trial: Trial, phase: TrialPhase | None) -> str:
+    last = status.attempts[-1] if status.attempts else None
+    if phase is TrialPhase.RUNNING and trial.obstacle is not None:
+        return f"{trial.obstacle.reason}: {trial.obstacle.message}"[:1024]
+    if phase is TrialPhase.SUCCEEDED or last is None or last.class_ in {None, Class.DONE}:
+        return ""
+    return f"{last.class_}: {last.message}"[:1024]
+
+
+def worth_writing(recorded: TrialStatus, wanted: TrialStatus) -> bool:
+    """Whether a status says something new, or has counted for long enough."""
+    if _substance(recorded) != _substance(wanted):
+        return True
+    if recorded == wanted:
+        return False
+    times = zip(recorded.attempts, wanted.attempts, strict=True)
+    return any(
+        new.counted_time is not None
+        and (old.counted_time is None or _apart(old.counted_time, new.counted_time))
+        for old, new in times
+    )
+
+
+def _apart(old: Any, new: Any) -> bool:
+    return bool((new - old).total_seconds() >= REFRESH_SECONDS)
+
+
+def _substance(status: TrialStatus) -> TrialStatus:
+    attempts = tuple(
+        each.model_copy(update={"gpu_seconds": 0.0, "counted_time": None})
+        for each in status.attempts
+    )
+    return status.model_copy(update={"attempts": attempts, "progress": None})
+
+
+def grown(there: TrialSpec, asked: TrialSpec) -> dict[str, Any] | None:
+    """What a ScalingTrial's spec must be changed in to ask for all of it; None where it does."""
+    changed: dict[str, Any] = {}
+    budgets = sorted({*there.budgets, *asked.budgets})
+    validation = list(dict.fromkeys([*there.validation, *asked.validation]))
+    if budgets != list(there.budgets):
+        changed["budgets"] = budgets
+    if validation != list(there.validation):
+        changed["validation"] = validation
+    if asked.max_epochs != there.max_epochs:
+        changed["maxEpochs"] = asked.max_epochs
+    return changed or None
+
+
+def unplanned(trials: Mapping[str, Trial], specs: Mapping[Key, TrialSpec]) -> Iterator[str]:
+    """Names of the trials that no plan has any more; unknown until prepare has answered."""
+    planned = {spec.id for spec in specs.values()}
+    if planned:
+        yield from (name for name, trial in trials.items() if trial.spec.id not in planned)
+
+
+def outdated(trials: Mapping[str, Trial], templates: str) -> Iterator[str]:
+    """Trials whose pods wait, and were made from a template that has been edited since."""
+    for name, trial in trials.items():
+        attempt = trial.open
+        if attempt is None or attempt.running_time is not None or attempt.class_ is not None:
+            continue
+        seen = trial.seen.get(attempt.number)
+        if seen is not None and seen.templates and seen.templates != templates:
+            yield name
+
+
+def stale_jobs(attempts: Iterable[JobAttempt], study: Study) -> Iterator[JobAttempt]:
+    """Jobs that look at a spec that is no more, and those that wait with an edited template."""
+    for each in attempts:
+        waits = each.waiting is not None and each.templates != study.templates
+        if waits or (each.job is Job.PREPARE and each.input != study.prepare_input):
+            yield each
+
+
+def job_input(job: Job, study: Study, observed: Observed) -> str:
+    """Digest of what a Job works on."""
+    return study.prepare_input if job is Job.PREPARE else decide.fit_input(observed)

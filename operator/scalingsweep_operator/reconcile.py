@@ -1,0 +1,203 @@
+"""One look at one sweep: gather, observe, decide, act, say. `look` calls it, one at a time a sweep.
+
+It remembers nothing that matters: whatever it needs of the past is in statuses and jobs, so that
+another process goes on from any point at which this one stopped.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from scalingsweep import decide
+from scalingsweep.api.status import Phase, Reason, SweepStatus
+from scalingsweep.errors import SpecError
+from scalingsweep.world import Decision, TrialPhase
+from scalingsweep_operator import (
+    act,
+    closing,
+    conditions,
+    events,
+    faults,
+    gather,
+    live,
+    observe,
+    obstacles,
+    preflight,
+    resources,
+    summary,
+)
+from scalingsweep_operator.api import Api
+from scalingsweep_operator.gather import Gathered
+from scalingsweep_operator.metrics import Metrics
+from scalingsweep_operator.resources import Object
+from scalingsweep_operator.settings import Settings
+from scalingsweep_operator.studies import Studies, Study
+
+
+class Reconciler:
+    """Brings sweeps to where they should be; shared by all of them."""
+
+    def __init__(self, *, api: Api, settings: Settings, metrics: Metrics) -> None:
+        self._api = api
+        self._settings = settings
+        self._metrics = metrics
+        self._studies = Studies()
+        self._live = live.Live()
+        self._checked: dict[str, int] = {}
+
+    async def reconcile(self, namespace: str, name: str) -> float | None:
+        """Look at one sweep once.
+
+        Returns:
+            Seconds until it must be looked at again, whatever happens before; None: no need.
+
+        Raises:
+            TransientError: a call failed in a way that passes.
+        """
+        gathered = await gather.gather(self._api, namespace, name)
+        if gathered is None:
+            self._metrics.forgotten(namespace, name)
+            return None
+        former = SweepStatus.from_wire(gathered.sweep.get("status", {}))
+        now = time.time()
+        if closing.closed(gathered.sweep, former, now):
+            await closing.clear(self._api, namespace, gathered)
+            return None
+        try:
+            study = await asyncio.to_thread(self._studies.of, gathered.sweep)
+            await self._preflight(gathered, study)
+        except SpecError as error:
+            await self._refuse(gathered, former, Reason.BAD_MANIFEST, str(error))
+            return None
+        except faults.Refused as error:
+            words = f"spec.podTemplate or trialTemplate: {error}"
+            await self._refuse(gathered, former, Reason.BAD_POD_TEMPLATE, words)
+            return None
+        return await self._go_on(gathered, former, study, now)
+
+    async def _go_on(
+        self, gathered: Gathered, former: SweepStatus, study: Study, now: float
+    ) -> float | None:
+        namespace = gathered.sweep["metadata"]["namespace"]
+        trials = observe.trials(gathered, study, now)
+        trials = await self._live.told(gathered, trials, now)
+        attempts = tuple(observe.work(gathered, now))
+        found = observe.prepared(study, former, attempts)
+        specs = observe.specs(study.plan, found)
+        started = observe.started(gathered.sweep)
+        observed = observe.observed(
+            study,
+            former,
+            trials=trials,
+            attempts=attempts,
+            found=found,
+            ids=specs,
+            started=started,
+            rested=summary.rested(former, now),
+        )
+        decision = decide.decide(observed, now)
+        case = act.Case(
+            namespace=namespace,
+            image=self._settings.worker_image,
+            study=study,
+            gathered=gathered,
+            trials=trials,
+            attempts=attempts,
+            found=found,
+            specs=specs,
+            observed=observed,
+            decision=decision,
+            now=now,
+        )
+        await act.Hands(self._api, self._metrics, case).carry_out()
+        seen = summary.Seen(
+            generation=int(gathered.sweep["metadata"]["generation"]),
+            started=started,
+            study=study,
+            observed=observed,
+            decision=decision,
+            trials=trials,
+            attempts=attempts,
+            found=found,
+            view=conditions.View(
+                decision=decision,
+                observed=observed,
+                obstacle=await obstacles.of(
+                    self._api, gathered, trials=trials, attempts=attempts, study=study, now=now
+                ),
+                training=any(trial.trains for trial in trials.values()),
+            ),
+        )
+        await self._say(gathered, former, summary.make(former, seen, now))
+        return _again(decision, study, now)
+
+    async def _preflight(self, gathered: Gathered, study: Study) -> None:
+        """Once a generation: would the API server take the pods?"""
+        uid, generation = gathered.uid, int(gathered.sweep["metadata"]["generation"])
+        if self._checked.get(uid) != generation:
+            await preflight.check(self._api, gathered, study, self._settings.worker_image)
+            self._checked[uid] = generation
+
+    async def _refuse(
+        self, gathered: Gathered, former: SweepStatus, reason: Reason, message: str
+    ) -> None:
+        """There is no plan: what runs of an earlier generation is left alone until it is mended."""
+        metadata = gathered.sweep["metadata"]
+        status = former.model_copy(
+            update={
+                "observed_generation": metadata["generation"],
+                "phase": Phase.FAILED,
+                "message": message[:1024],
+                "conditions": conditions.merged(
+                    former.conditions,
+                    conditions.refused(reason, message),
+                    generation=metadata["generation"],
+                    now=time.time(),
+                ),
+            }
+        )
+        await self._say(gathered, former, status)
+
+    async def _say(self, gathered: Gathered, former: SweepStatus, status: SweepStatus) -> None:
+        """The one status write of a look, where there is something to write."""
+        metadata = gathered.sweep["metadata"]
+        counts = status.trials
+        by_phase = _by_phase(counts.model_dump()) if counts else {}
+        phase = str(status.phase) if status.phase else None
+        self._metrics.sweep(metadata["namespace"], metadata["name"], phase, by_phase)
+        if status == former:
+            return
+        await self._api.replace_status(resources.SWEEPS, gathered.sweep, status.to_wire())
+        await self._tell(gathered.sweep, former, status)
+
+    async def _tell(self, sweep: Object, former: SweepStatus, status: SweepStatus) -> None:
+        """An Event for whatever condition has changed, for `kubectl describe`."""
+        before = {c.type: (c.status, c.reason) for c in former.conditions}
+        for each in status.conditions:
+            if before.get(each.type) == (each.status, each.reason) or not each.message:
+                continue
+            if conditions.worth_an_event(each):
+                await events.post(
+                    self._api,
+                    sweep,
+                    resources.SWEEPS,
+                    reason=str(each.reason),
+                    note=f"{each.type}: {each.message}",
+                    warning=conditions.warns(each),
+                )
+
+
+def _by_phase(counts: Mapping[str, Any]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if name != "planned"}
+
+
+def _again(decision: Decision, study: Study, now: float) -> float | None:
+    """Seconds until time alone changes something."""
+    ttl = study.spec.ttl_seconds_after_finished
+    times = [decision.look_again - now] if decision.look_again is not None else []
+    if decision.finished and ttl is not None:
+        times.append(float(ttl))
+    if decision.count(TrialPhase.RUNNING):
+        times.append(live.EVERY_SECONDS)
+    return max(1.0, min(times)) if times else None

@@ -1,0 +1,134 @@
+"""The status of a sweep, from what was observed and decided. Pure; `reconcile` writes it.
+
+Counters and texts, never lists of trials: at any size it stays under 32 KB.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from scalingsweep.api.outcome import Class, FitSummary
+from scalingsweep.api.prepared import Prepared
+from scalingsweep.api.status import Phase, SweepStatus, TrialCounts, Usage
+from scalingsweep.api.storage import S3Location
+from scalingsweep.world import Decision, Job, Observed, TrialPhase
+from scalingsweep_operator import clock, conditions, ledger, observe
+from scalingsweep_operator.conditions import View
+from scalingsweep_operator.observe import JobAttempt, Trial
+from scalingsweep_operator.studies import Study
+
+_ENDED = {Phase.COMPLETE, Phase.FAILED}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one look at a sweep has found."""
+
+    generation: int
+    started: float
+    study: Study
+    observed: Observed
+    decision: Decision
+    trials: Mapping[str, Trial]
+    attempts: tuple[JobAttempt, ...]
+    found: Prepared | None
+    view: View
+
+
+def make(former: SweepStatus, seen: Seen, now: float) -> SweepStatus:
+    """The status after a look.
+
+    Args:
+        former: as it was recorded.
+        seen: what was found.
+        now: the time.
+    """
+    decision = seen.decision
+    succeeded, planned = decision.count(TrialPhase.SUCCEEDED), len(seen.study.plan.trials)
+    ended = decision.phase in _ENDED
+    again = former.completion_time is not None and former.phase in _ENDED and ended
+    fit, fitted = _fit(former, seen)
+    return former.model_copy(
+        update={
+            "observed_generation": seen.generation,
+            "phase": decision.phase,
+            "progress": f"{succeeded}/{planned}",
+            "message": decision.reason[:1024],
+            "start_time": clock.stamp(seen.started),
+            "completion_time": (former.completion_time if again else clock.stamp(now))
+            if ended
+            else None,
+            **_rest(former, resting=decision.phase is Phase.SUSPENDED, now=now),
+            "trials": _counts(decision),
+            "plan": seen.study.summary,
+            "usage": _usage(former, seen.trials),
+            **_prepared(former, seen),
+            "fit": fit,
+            "fitted": fitted,
+            "conditions": conditions.merged(
+                former.conditions,
+                conditions.of(seen.view),
+                generation=seen.generation,
+                now=now,
+            ),
+        }
+    )
+
+
+def rested(status: SweepStatus, now: float) -> float:
+    """Seconds that a sweep has been suspended for until now."""
+    since = status.suspended_since
+    return status.suspended_seconds + (now - since.timestamp() if since else 0.0)
+
+
+def _rest(former: SweepStatus, *, resting: bool, now: float) -> dict[str, object]:
+    if resting and former.suspended_since is None:
+        return {"suspended_since": clock.stamp(now)}
+    if not resting and former.suspended_since is not None:
+        return {"suspended_since": None, "suspended_seconds": rested(former, now)}
+    return {}
+
+
+def _counts(decision: Decision) -> TrialCounts:
+    waiting = decision.count(TrialPhase.PENDING) + decision.count(TrialPhase.WAITING)
+    return TrialCounts(
+        planned=len(decision.trials),
+        pending=waiting,
+        running=decision.count(TrialPhase.RUNNING),
+        succeeded=decision.count(TrialPhase.SUCCEEDED),
+        failed=decision.count(TrialPhase.FAILED),
+        skipped=decision.count(TrialPhase.SKIPPED),
+    )
+
+
+def _usage(former: SweepStatus, trials: Mapping[str, Trial]) -> Usage:
+    listed = sum(ledger.gpu_seconds(trial.status) for trial in trials.values())
+    total = observe.total_gpu_seconds(former, trials)
+    return Usage(gpu_hours=round(total / 3600, 4), listed_gpu_hours=round(listed / 3600, 4))
+
+
+def _prepared(former: SweepStatus, seen: Seen) -> dict[str, object]:
+    """Prepare's answer with every observation since: it outlives the trials that made them."""
+    if seen.found is None:
+        return {"prepared": former.prepared, "prepared_for": former.prepared_for}
+    known = seen.found.model_copy(update={"observed": observe.bitmap(seen.observed)})
+    return {"prepared": known, "prepared_for": seen.study.prepare_input}
+
+
+def _fit(former: SweepStatus, seen: Seen) -> tuple[FitSummary | None, str]:
+    """The newest fit, and what it was made of."""
+    done = [
+        (each.outcome.fit, each.input)
+        for each in seen.attempts
+        if each.job is Job.FIT and each.outcome is not None and each.outcome.klass is Class.DONE
+    ]
+    if not done or done[-1][0] is None:
+        return former.fit, former.fitted
+    summary, made_of = done[-1]
+    assert summary is not None
+    report = address(seen.study.location, summary.report)[:1024]
+    return summary.model_copy(update={"report": report}), made_of
+
+
+def address(location: S3Location, key: str) -> str:
+    """A key under the prefix as an address that other tools take."""
+    return "/".join(filter(None, ("s3:/", location.bucket, location.prefix, key)))

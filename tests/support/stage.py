@@ -1,0 +1,444 @@
+"""A real API server with one sweep on it, whose nodes are played by the test.
+
+The API server, the garbage collector and the Job controller are real. What the API layer lacks, a
+training-operator and a kubelet, is played: `serve` makes the pods of PyTorchJobs, `run` and `end`
+write what kubelet writes. The messages that kubelet is made to write are outcomes as the worker
+writes them (`api.outcome`).
+"""
+
+import asyncio
+import datetime as dt
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from hack.cluster import binaries
+from hack.cluster.api import Api as Server
+
+from scalingsweep import resolve
+from scalingsweep.api.outcome import Class, FitSummary, Outcome
+from scalingsweep.api.prepared import Prepared
+from scalingsweep.api.status import SweepStatus
+from scalingsweep_operator import api as wire
+from scalingsweep_operator import faults, names, resources
+from scalingsweep_operator.api import Api
+from scalingsweep_operator.metrics import Metrics
+from scalingsweep_operator.reconcile import Reconciler
+from scalingsweep_operator.resources import Object, Resource
+from scalingsweep_operator.settings import Settings
+from support import apiserver, manifests
+
+NAME = "small"
+IMAGE = "worker:1"
+_PYTORCH_JOB = "base/crds/kubeflow.org_pytorchjobs.yaml"
+_CALL = Callable[[Api], Awaitable[Any]]
+
+
+def install(server: Server) -> None:
+    """PyTorchJob's CRD, from training-operator's own manifests."""
+    server.kubectl(
+        "apply", "--server-side", "-f", str(binaries.data("training-operator") / _PYTORCH_JOB)
+    )
+    wanted = "crd/pytorchjobs.kubeflow.org"
+    # kubectl fails at a status that has no conditions yet
+    for _ in range(30):
+        if server.kubectl.succeeds("wait", wanted, "--for=condition=Established", "--timeout=30s"):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{wanted} is not established")
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    """A study of two sizes and three arms, on the cluster."""
+    small = manifests.small()
+    for corpus in small["corpora"]:
+        corpus["uri"] = f"s3://texts/{corpus['name']}/"
+    small["arms"] = small["arms"][:3]
+    small["storage"] = {"s3": {"bucket": "studies", "credentialsSecret": "s3"}}
+    small["resources"] = [{"gpusPerNode": 1, "accelerator": "CPU"}]
+    small["retry"] = {"backoffSeconds": 0}
+    small["fit"] = {"identifiability": "Warn"}
+    return small | changes
+
+
+class Stage:
+    """One namespace with one sweep."""
+
+    def __init__(self, server: Server, client: apiserver.Client) -> None:
+        """A new namespace on a server that knows all kinds."""
+        self.server = server
+        self.client = client
+        self.namespace = f"stage-{uuid.uuid4().hex[:8]}"
+        self.kubectl("create", "namespace", self.namespace, namespaced=False)
+        self.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=30s")
+        self.metrics = Metrics()
+        self.one_write_a_life = False
+        """Whether each of the operator's processes dies with its first write."""
+        self.deaths = 0
+        self.without_pytorch_jobs = False
+        """Whether training-operator's CRD is missing."""
+
+    def kubectl(self, *arguments: str, namespaced: bool = True, given: Any = None) -> str:
+        """kubectl, in the stage's namespace."""
+        where = [f"--namespace={self.namespace}"] if namespaced else []
+        return self.server.kubectl(*arguments, *where, given=given)
+
+    # --- the user
+
+    def apply(self, name: str = NAME, **changes: Any) -> Object:
+        """Apply the sweep."""
+        body = manifests.whole(spec(**changes))
+        body["metadata"] = {"name": name, "namespace": self.namespace}
+        self.server.kubectl("apply", "--server-side", "-f", "-", given=body)
+        return self.sweep(name)
+
+    def edit(self, name: str = NAME, **changes: Any) -> None:
+        """Edit its spec."""
+        answer = self._write("PATCH", resources.SWEEPS, name, {"spec": changes})
+        assert answer.status == 200, answer.message
+
+    # --- the operator
+
+    def call(self, what: Callable[[Api], Awaitable[Any]]) -> Any:
+        """Anything with an Api."""
+
+        async def go() -> Any:
+            http = await wire.connect(self.server.kubeconfig)
+            async with Api(http, metrics=self.metrics) as api:
+                return await what(api)
+
+        return asyncio.run(go())
+
+    def look(self, name: str = NAME) -> float | None:
+        """One reconcile, by a process that has just started and knows nothing."""
+        settings = Settings(worker_image=IMAGE)
+
+        async def once(api: Api) -> float | None:
+            made = Reconciler(api=self._wrapped(api), settings=settings, metrics=self.metrics)
+            return await made.reconcile(self.namespace, name)
+
+        for _ in range(100):
+            try:
+                found: float | None = self.call(once)
+            except _Died:
+                self.deaths += 1
+                continue
+            return found
+        raise AssertionError("it never comes to the end of one look")
+
+    def _wrapped(self, api: Api) -> Api:
+        if self.one_write_a_life:
+            return cast("Api", _Mortal(api))
+        return cast("Api", _Bare(api)) if self.without_pytorch_jobs else api
+
+    def settle(self, name: str = NAME, most: int = 6) -> None:
+        """Reconcile until nothing changes any more."""
+        for _ in range(most):
+            before = self._versions()
+            self.look(name)
+            self.serve()
+            if self._versions() == before:
+                return
+
+    # --- what there is
+
+    def sweep(self, name: str = NAME) -> Object:
+        """The ScalingSweep."""
+        found: Object = self._read(resources.SWEEPS, name)
+        return found
+
+    def status(self, name: str = NAME) -> SweepStatus:
+        """Its status."""
+        return SweepStatus.from_wire(self.sweep(name).get("status", {}))
+
+    def condition(self, kind: str, name: str = NAME) -> tuple[str, str]:
+        """A condition's status and reason."""
+        found = {str(c.type): c for c in self.status(name).conditions}[kind]
+        return str(found.status), str(found.reason)
+
+    def trials(self) -> dict[str, Object]:
+        """ScalingTrials by `arm/size`."""
+        items = self.items(resources.TRIALS)
+        return {f"{t['spec']['arm']}/{t['spec']['size']}": t for t in items}
+
+    def items(self, resource: Resource, labels: str = "") -> list[Object]:
+        """Everything of a kind in the namespace."""
+        answer = self.client.ask("GET", resource.path(self.namespace), labelSelector=labels)
+        found: list[Object] = answer.body["items"]
+        return found
+
+    def jobs(self) -> list[str]:
+        """Names of PyTorchJobs that are there, and are not leaving."""
+        items = self.items(resources.PYTORCH_JOBS)
+        return sorted(job["metadata"]["name"] for job in items if not names.leaving(job))
+
+    def job_of(self, trial: str, number: int = 1) -> str:
+        """The PyTorchJob of an attempt at `arm/size`."""
+        return names.attempt(self.trials()[trial]["metadata"]["name"], number)
+
+    def every_job(self) -> dict[str, str]:
+        """UIDs of all PyTorchJobs by name, those that are leaving too."""
+        items = self.items(resources.PYTORCH_JOBS)
+        return {item["metadata"]["name"]: item["metadata"]["uid"] for item in items}
+
+    def attempt(self, trial: str) -> dict[str, Any]:
+        """The newest attempt that is recorded of `arm/size`."""
+        found: dict[str, Any] = self.trials()[trial]["status"]["attempts"][-1]
+        return found
+
+    def until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "it never comes to be"
+            time.sleep(0.2)
+
+    def look_until(self, holds: Callable[[], bool]) -> None:
+        """Look until something is so."""
+
+        def looked() -> bool:
+            self.look()
+            self.serve()
+            return holds()
+
+        self.until(looked)
+
+    def newest(self, role: str, name: str = NAME) -> str:
+        """The newest Job of a role that is the sweep's; empty where there is none."""
+        selector = f"{names.ROLE}={role},{names.SWEEP}={name}"
+        uid = self.sweep(name)["metadata"]["uid"]
+        found = [job for job in self.items(resources.JOBS, selector) if names.owned(job, uid)]
+        living = [job for job in found if not names.leaving(job)]
+        living.sort(key=lambda job: str(job["metadata"]["creationTimestamp"]))
+        return str(living[-1]["metadata"]["name"]) if living else ""
+
+    def events(self) -> list[tuple[str, str]]:
+        """Reasons and notes of Events."""
+        items = self.items(resources.EVENTS)
+        return [(event["reason"], event.get("note", "")) for event in items]
+
+    # --- training-operator and kubelet
+
+    def serve(self) -> None:
+        """Make the pods of PyTorchJobs that are not suspended, as training-operator does."""
+        there = {pod["metadata"]["name"] for pod in self.items(resources.PODS)}
+        for job in self.items(resources.PYTORCH_JOBS):
+            if job["spec"]["runPolicy"].get("suspend") or names.leaving(job):
+                continue
+            for kind, replicas in job["spec"]["pytorchReplicaSpecs"].items():
+                for index in range(replicas["replicas"]):
+                    name = f"{job['metadata']['name']}-{kind.lower()}-{index}"
+                    if name not in there:
+                        self._make_pod(name, job, kind.lower(), replicas["template"])
+
+    def run(self, job: str) -> None:
+        """All pods of a job run."""
+        for pod in self.pods(job):
+            self.container(pod, "Running", {"running": {"startedAt": _now()}})
+
+    def end(self, job: str, said: Outcome | str, *, exit_code: int = 1, pod: int = 0) -> None:
+        """One pod of a job ends, with these words in its termination message."""
+        if isinstance(said, Outcome):
+            exit_code = 0 if said.klass is Class.DONE else exit_code
+        message = said.to_json() if isinstance(said, Outcome) else said
+        state = {
+            "exitCode": exit_code,
+            "reason": "Completed" if exit_code == 0 else "Error",
+            "message": message,
+            "startedAt": _now(),
+            "finishedAt": _now(),
+        }
+        phase = "Succeeded" if exit_code == 0 else "Failed"
+        self.container(self.pods(job)[pod], phase, {"terminated": state})
+
+    def killed_for_memory(self, job: str) -> None:
+        """The kernel kills a job's master, which cannot say anything."""
+        state = {"exitCode": 137, "reason": "OOMKilled", "startedAt": _now(), "finishedAt": _now()}
+        self.container(self.pods(job)[0], "Failed", {"terminated": state})
+
+    def empty_statuses(self) -> None:
+        """Someone removes everything that the operator has recorded."""
+        for kind in (resources.TRIALS, resources.SWEEPS):
+            for item in self.items(kind):
+                path = kind.path(self.namespace, item["metadata"]["name"], "status")
+                answer = self.client.ask("PATCH", path, {"status": None})
+                assert answer.status == 200, answer.message
+
+    def done(self, trial: str, number: int = 1) -> None:
+        """An attempt at a trial has everything in S3."""
+        job = self.job_of(trial, number)
+        asked = self._read(resources.PYTORCH_JOBS, job)["metadata"]["annotations"][names.ASKED]
+        budgets = tuple(int(D) for D in asked.split(","))
+        self.run(job)
+        self.end(job, Outcome(klass=Class.DONE, budgets=budgets))
+
+    def prepare(self, name: str = NAME, **changes: Any) -> None:
+        """Prepare has answered."""
+        self.look(name)
+        job = self.role_job("prepare", name)
+        self.end(job, Outcome(klass=Class.DONE, prepared=self.prepared(name, **changes)))
+        self.settle(name)
+
+    def prepared(self, name: str = NAME, **changes: Any) -> Prepared:
+        """What prepare would answer for the sweep as it is now."""
+        corpora = tuple(corpus["name"] for corpus in self.sweep(name)["spec"]["corpora"])
+        return manifests.prepared(corpora, **({"observed": resolve.to_bitmap([False])} | changes))
+
+    def fit(self, name: str = NAME) -> None:
+        """The fit has ended well."""
+        summary = FitSummary(observations=14, missing=0, report=f"sweeps/x/{name}/report.html")
+        self.end(self.role_job("fit", name), Outcome(klass=Class.DONE, fit=summary))
+
+    def role_job(self, role: str, name: str = NAME) -> str:
+        """The newest Job of a role, with its pod."""
+        job = self.newest(role, name)
+        assert job, f"no {role} job"
+        for _ in range(100):
+            if self.pods(job):
+                return job
+            self.kubectl("wait", f"job/{job}", "--for=create", "--timeout=5s")
+        raise AssertionError(f"the Job controller makes no pod of {job}")
+
+    def finish(self, name: str = NAME) -> None:
+        """Let everything that runs end well, until the sweep has ended."""
+        for _ in range(40):
+            self.settle(name)
+            if self.status(name).completion_time is not None:
+                return
+            for trial, item in self.trials().items():
+                for attempt in item.get("status", {}).get("attempts", []):
+                    if "class" not in attempt and "job" in attempt:
+                        self.done(trial, attempt["number"])
+            if str(self.status(name).phase) == "Fitting":
+                self.fit(name)
+        raise AssertionError(f"it does not end: {self.status(name)}")
+
+    def pods(self, job: str) -> list[Object]:
+        """The pods of a job, the master first."""
+        uids = [
+            item["metadata"]["uid"]
+            for kind in (resources.PYTORCH_JOBS, resources.JOBS)
+            if (item := self._find(kind, job)) is not None
+        ]
+        found = [pod for pod in self.items(resources.PODS) if names.controller(pod) in uids]
+        return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def _make_pod(self, name: str, job: Object, kind: str, template: Object) -> None:
+        metadata = {
+            **template.get("metadata", {}),
+            "name": name,
+            "namespace": self.namespace,
+            "ownerReferences": [names.owner(job, resources.PYTORCH_JOBS)],
+        }
+        metadata["labels"] = {
+            **metadata.get("labels", {}),
+            "training.kubeflow.org/job-name": job["metadata"]["name"],
+            "training.kubeflow.org/replica-type": kind,
+        }
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+        answer = self._write("POST", resources.PODS, "", body)
+        assert answer.status in {201, 409}, answer.message
+
+    def write_pod(self, pod: Object, status: dict[str, Any]) -> None:
+        """What kubelet says of a pod."""
+        path = resources.PODS.path(self.namespace, pod["metadata"]["name"], "status")
+        answer = self.client.ask("PATCH", path, {"status": status})
+        assert answer.status == 200, answer.message
+
+    def container(self, pod: Object, phase: str, state: dict[str, Any]) -> None:
+        """What kubelet says of a pod's container."""
+        container = {
+            "name": "pytorch",
+            "state": state,
+            "image": IMAGE,
+            "imageID": "",
+            "ready": phase == "Running",
+            "restartCount": 0,
+        }
+        status = {
+            "phase": phase,
+            "startTime": pod.get("status", {}).get("startTime") or _now(),
+            "containerStatuses": [container],
+            "podIP": "127.0.0.1",
+            "podIPs": [{"ip": "127.0.0.1"}],
+        }
+        self.write_pod(pod, status)
+
+    def delete(self, resource: Resource, name: str, *, now: bool = False) -> None:
+        """Someone deletes an object."""
+        query = {"gracePeriodSeconds": "0"} if now else {}
+        path = resource.path(self.namespace, name)
+        answer = self.client.ask("DELETE", path, {"propagationPolicy": "Background"}, **query)
+        assert answer.status in {200, 202}, answer.message
+
+    def gone(self, job: str) -> None:
+        """Kubelet lets go of the pods of a job that was deleted."""
+        for pod in self.items(resources.PODS):
+            if pod["metadata"]["name"].startswith(f"{job}-"):
+                self.delete(resources.PODS, pod["metadata"]["name"], now=True)
+
+    def _read(self, resource: Resource, name: str) -> Object:
+        found = self._find(resource, name)
+        assert found is not None, f"no {resource.kind} {name}"
+        return found
+
+    def _find(self, resource: Resource, name: str) -> Object | None:
+        answer = self.client.ask("GET", resource.path(self.namespace, name))
+        return answer.body if answer.status == 200 else None
+
+    def _write(self, method: str, resource: Resource, name: str, body: Any) -> apiserver.Answer:
+        return self.client.ask(method, resource.path(self.namespace, name), body)
+
+    def _versions(self) -> set[tuple[str, str]]:
+        kinds = (resources.SWEEPS, resources.TRIALS, resources.PYTORCH_JOBS, resources.JOBS)
+        return {
+            (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
+            for kind in kinds
+            for item in self.items(kind)
+        }
+
+
+class _Died(Exception):  # noqa: N818 - a process, not a fault
+    """The operator's process is gone."""
+
+
+class _Mortal:
+    """An Api whose process dies when its first write is through."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._api, name)
+        if name not in {"create", "replace_status", "patch", "delete"}:
+            return call
+
+        async def write_and_die(*arguments: Any, **named: Any) -> Any:
+            found = await call(*arguments, **named)
+            if named.get("dry_run"):
+                return found
+            raise _Died
+
+        return write_and_die
+
+
+class _Bare:
+    """An Api of a cluster that has no PyTorchJob."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._api, name)
+
+        async def asked(resource: Resource, *arguments: Any, **named: Any) -> Any:
+            if resource == resources.PYTORCH_JOBS:
+                raise faults.Unknown("the server could not find the requested resource")
+            return await call(resource, *arguments, **named)
+
+        return asked
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
