@@ -44,7 +44,8 @@ class Client:
                 pair.write(base64.b64decode(user[part]) + b"\n")
             pair.flush()
             context.load_cert_chain(pair.name)
-        address = urlsplit(cluster["server"])
+        self.address = str(cluster["server"])
+        address = urlsplit(self.address)
         self._connection = http.client.HTTPSConnection(
             address.hostname or "", address.port, context=context, timeout=30
         )
