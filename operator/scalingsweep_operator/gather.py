@@ -64,7 +64,7 @@ async def gather(api: Api, namespace: str, name: str) -> Gathered | None:
         pytorch_jobs={_name(job): job for job in own_jobs},
         trains=pytorch_jobs is not None,
         jobs=tuple(sorted((j for j in jobs if names.owned(j, uid)), key=_age)),
-        pods=_by_owner(pods),
+        pods=_by_owner(pods, _gpu_resources(sweep)),
     )
 
 
@@ -75,10 +75,16 @@ async def _pytorch_jobs(api: Api, namespace: str, labels: str) -> list[Object] |
         return None
 
 
-def _by_owner(pods: list[Object]) -> dict[str, tuple[Vitals, ...]]:
+def _gpu_resources(sweep: Object) -> frozenset[str]:
+    """What a pod's GPUs are called; the API server has filled in the defaults."""
+    rules = sweep["spec"].get("resources", [])
+    return frozenset(rule.get("gpuResource", "") for rule in rules)
+
+
+def _by_owner(pods: list[Object], gpu_resources: frozenset[str]) -> dict[str, tuple[Vitals, ...]]:
     found: dict[str, tuple[Vitals, ...]] = {}
     for pod in pods:
-        read = vitals.read(pod)
+        read = vitals.read(pod, gpu_resources)
         if read.owner:
             found[read.owner] = (*found.get(read.owner, ()), read)
     return found

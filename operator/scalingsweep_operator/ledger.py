@@ -8,11 +8,12 @@ import dataclasses
 from collections.abc import Mapping
 
 from scalingsweep.api.outcome import Class
-from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
+from scalingsweep.api.scalingtrial import TrialAttempt, TrialResult, TrialStatus
 from scalingsweep_operator import clock, ending
 from scalingsweep_operator.ending import Evidence
 from scalingsweep_operator.vitals import Vitals
 
+_MOST_RESULTS = 64
 MOST_ATTEMPTS = 128
 """The CRD takes no more; older ones leave their GPU time in earlierGpuSeconds."""
 
@@ -53,7 +54,19 @@ def settle(
         _settled(attempt, seen.get(number), now, start_deadline)
         for number, attempt in sorted((known | adopted).items())
     ]
-    return shortened(status.model_copy(update={"attempts": tuple(attempts)}))
+    found = {"attempts": tuple(attempts), "results": _results(status, seen, now)}
+    return shortened(status.model_copy(update=found))
+
+
+def _results(status: TrialStatus, seen: Mapping[int, Seen], now: float) -> tuple[TrialResult, ...]:
+    """The losses that attempts have told of; what is known of one budget stays."""
+    known = {result.tokens: result for result in status.results}
+    for each in seen.values():
+        outcome = ending.judge(each.evidence, now)
+        if outcome is not None and len(outcome.losses) == len(outcome.budgets):
+            pairs = zip(outcome.budgets, outcome.losses, strict=True)
+            known = {D: TrialResult(tokens=D, loss=loss) for D, loss in pairs} | known
+    return tuple(known[D] for D in sorted(known)[-_MOST_RESULTS:])
 
 
 def unmade(attempt: TrialAttempt) -> bool:

@@ -5,6 +5,7 @@ this instead.
 """
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from scalingsweep.api.status import Reason
@@ -77,8 +78,13 @@ class Vitals:
         return min(now, self.word.at) if self.word is not None else now
 
 
-def read(pod: Object) -> Vitals:
-    """How a pod is."""
+def read(pod: Object, gpu_resources: Collection[str]) -> Vitals:
+    """How a pod is.
+
+    Args:
+        pod: the object.
+        gpu_resources: the extended resources that are GPUs.
+    """
     metadata, status = pod["metadata"], pod.get("status", {})
     labels = metadata.get("labels", {})
     container = _container(status)
@@ -101,7 +107,7 @@ def read(pod: Object) -> Vitals:
         disrupted=_condition(status, "DisruptionTarget").get("status") == "True",
         deadline=clock.seconds(metadata.get("deletionTimestamp")),
         over=status.get("phase") in {"Succeeded", "Failed"},
-        gpus=_gpus(pod),
+        gpus=_gpus(pod, gpu_resources),
     )
 
 
@@ -157,8 +163,11 @@ def _condition(status: Object, kind: str) -> dict[str, Any]:
     return found[0] if found else {}
 
 
-def _gpus(pod: Object) -> int:
-    """Extended resources carry a domain; ours ask for none but GPUs."""
+def _gpus(pod: Object, gpu_resources: Collection[str]) -> int:
     containers = [c for c in pod.get("spec", {}).get("containers", []) if c["name"] == WORKER]
     limits = containers[0].get("resources", {}).get("limits", {}) if containers else {}
-    return sum(int(count) for name, count in limits.items() if "/" in name and str(count).isdigit())
+    return sum(
+        int(count)
+        for name, count in limits.items()
+        if name in gpu_resources and str(count).isdigit()
+    )

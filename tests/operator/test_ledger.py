@@ -111,3 +111,11 @@ def test_old_attempts_leave_their_gpu_time() -> None:
     assert len(short.attempts) == ledger.MOST_ATTEMPTS
     assert short.attempts[0].number == 11
     assert ledger.gpu_seconds(short) == len(many)
+
+
+def test_losses_are_kept_for_people() -> None:
+    said = Outcome(klass=Class.DONE, budgets=(10, 20), losses=(3.5, 3.25))
+    there = {1: seen(ended(said=said, exit_code=0), asked=(10, 20))}
+    status = ledger.settle(TrialStatus(attempts=(attempt(),)), there, NOW, 600.0)
+    assert {r.tokens: r.loss for r in status.results} == {10: 3.5, 20: 3.25}
+    assert ledger.settle(status, {}, NOW, 600.0).results == status.results

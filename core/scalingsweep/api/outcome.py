@@ -104,6 +104,8 @@ class Outcome(Wire):
     """The claim it worked under (trials)."""
     budgets: tuple[int, ...] = Field(default=(), max_length=64)
     """Tokens D whose results are complete in S3 (trials)."""
+    losses: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(), max_length=64)
+    """For people only: the loss of each of these on the arm's own held-out text, rounded."""
     prepared: Prepared | None = None
     """The answer of prepare."""
     fit: FitSummary | None = None

@@ -82,7 +82,7 @@ def _attempt(
     stop: Stop,
     pulse: pulses.Pulse,
 ) -> Outcome:
-    store = Store(attempt.storage, patience=Patience(hurried=lambda: stop.requested))
+    store = Store(attempt.storage, patience=_patience(attempt, stop))
     ours = claim.take(store, spec.id) if ranks.first else None
     drill.at("claim")
     generation = ranks.from_first(ours.generation if ours else 0)
@@ -143,6 +143,15 @@ def _attempt(
         step=state.step,
         generation=generation,
         budgets=spec.budgets,
+        losses=work.losses(),
+    )
+
+
+def _patience(attempt: Attempt, stop: Stop) -> Patience:
+    """Whoever was told to stop still waits for a storage that hiccups, within half its grace."""
+    return Patience(
+        hurried=lambda: stop.requested,
+        hurried_seconds=attempt.grace_seconds / 2,
     )
 
 
@@ -248,6 +257,14 @@ class _Work:
                     f"{digest}, but {recorded} is recorded: the checkpoint is damaged",
                 )
         self.telemetry.evaluated(TRUNK, 0, losses)
+
+    def losses(self) -> tuple[float, ...]:
+        """Of every budget on the arm's own held-out text; nothing on other ranks than the first."""
+        if not self.ranks.first:
+            return ()
+        keys = [result.key(self.spec.id, D, self.spec.held_out) for D in self.spec.budgets]
+        found = [self._recorded(key) for key in keys]
+        return tuple(round(loss, 4) for loss in found if loss is not None)
 
     def _recorded(self, key: str) -> float | None:
         try:
