@@ -11,7 +11,7 @@ GENERATED := docs/manifest.md crds charts/scalingsweep/templates/crds
 
 .PHONY: help
 help: ## this index
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(STAMP) ## .venv with everything that one machine and the tests need
