@@ -30,9 +30,7 @@ def install(cluster: Cluster, kubectl: Kubectl, folder: Path) -> None:
         ClusterError: Debian's package cannot be had.
     """
     programs = {"/usr/bin/prometheus": _program(folder)}
-    archive = images.write(
-        folder / "prometheus.tar", _IMAGE, {"/usr/bin/prometheus": Path(program)}
-    )
+    archive = images.write(folder / "prometheus.tar", _IMAGE, programs)
     images.load(cluster.inside, archive)
     kubectl.apply(objects.namespace(places.MONITORING), objects.namespace(places.SWEEPS))
     kubectl.apply(_trainers(), _settings(), *_pod().to_wire())
@@ -56,8 +54,11 @@ def _program(folder: Path) -> Path:
     if not program.exists():
         root.mkdir(exist_ok=True)
         # apt drops root's rights for a download and then cannot write here
-        fetch = f"cd {root} && apt-get -o APT::Sandbox::User=root --quiet download {_NAME}"
-        run("sh", "-c", f"({fetch} || (apt-get --quiet update && {fetch})) && dpkg-deb -x *.deb .")
+        apt = ("env", f"--chdir={root}", "apt-get", "--option=APT::Sandbox::User=root", "--quiet")
+        run(*apt, "update")
+        run(*apt, "download", _NAME)
+        (package,) = root.glob("*.deb")
+        run("dpkg-deb", "--extract", str(package), str(root))
     return program
 
 
