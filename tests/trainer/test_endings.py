@@ -64,6 +64,7 @@ def test_a_stop_in_every_phase_saves_and_the_next_attempt_goes_on_bit_for_bit(
         ("term@step:17", 17),
         ("term@evaluation", 20),
         ("term@load:15", 15),  # the trunk is read again for the second branch
+        ("term@save:30", 30),  # amid the save of the trunk's end, which is then complete
         ("term@step:39", 39),
         ("term@evaluation", 40),
     ):
@@ -73,7 +74,7 @@ def test_a_stop_in_every_phase_saves_and_the_next_attempt_goes_on_bit_for_bit(
         assert caught.value.step == step, (fault, str(caught.value))
     monkeypatch.setenv(drill.VARIABLE, "term@results:40")  # too late to be obeyed: it is done
     with signals() as stop:
-        assert trials.train(store, spec, tmp_path, stop=stop).generation == 11
+        assert trials.train(store, spec, tmp_path, stop=stop).generation == 12
     monkeypatch.delenv(drill.VARIABLE)
     whole = trials.spec(corpus, (20, 40), id="b" * 32)
     trials.train(store, whole, tmp_path)

@@ -16,6 +16,7 @@ number of updates done), `branch`, `save` (shards are uploaded, the checkpoint i
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -32,6 +33,9 @@ VARIABLE = "SCALINGSWEEP_FAULT"
 _FORM = re.compile(r"(?P<kind>\w+)@(?P<point>[a-z]+)(:(?P<step>\d+))?(#(?P<rank>\d+))?")
 _SIGNALS = {"term": signal.SIGTERM, "kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
 _WORDS = "injected by a test"
+_MET = "save"
+"""The point of the checkpoint's thread that the training thread can wait for."""
+_struck = threading.Event()
 
 
 def at(point: str, step: int | None = None) -> bool:
@@ -51,27 +55,46 @@ def at(point: str, step: int | None = None) -> bool:
     return False if asked is None else _strike(asked, point, step)
 
 
+def meet(step: int) -> None:
+    """Wait until the thread that saves has met the fault that is asked for at `save`.
+
+    Without it chance decides how far the training thread has gone by then.
+    """
+    if (asked := os.environ.get(VARIABLE)) is not None and _meant(asked, _MET, step):
+        _struck.wait()
+        _struck.clear()
+
+
 def poison(parameters: Iterable["torch.Tensor"]) -> None:
     """What `nan` asks for: the first of them becomes NaN."""
     first = next(iter(parameters))
     first.detach().fill_(float("nan"))
 
 
-def _strike(asked: str, point: str, step: int | None) -> bool:
+def _meant(asked: str, point: str, step: int | None) -> str:
+    """The kind of fault that is asked for here; nothing when it is for elsewhere."""
     told = _FORM.fullmatch(asked)
     if told is None:
         raise SpecError(VARIABLE, f"{asked!r} is none of KIND@POINT[:STEP][#RANK]; unset it")
     if told["point"] != point or (told["step"] and int(told["step"]) != step):
-        return False
+        return ""
     if told["rank"] and told["rank"] != os.environ.get("RANK", "0"):
+        return ""
+    return told["kind"]
+
+
+def _strike(asked: str, point: str, step: int | None) -> bool:
+    kind = _meant(asked, point, step)
+    if not kind:
         return False
-    kind = told["kind"]
     if kind in _SIGNALS:
         os.kill(os.getpid(), _SIGNALS[kind])
-    elif kind == "hang":
+    if point == _MET:
+        _struck.set()
+    if kind == "hang":
         while True:
             time.sleep(3600)
-    elif kind != "nan":
+    if kind not in {*_SIGNALS, "nan"}:
         raise _error(kind)
     return kind == "nan"
 

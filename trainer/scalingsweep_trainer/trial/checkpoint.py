@@ -114,6 +114,7 @@ class Checkpoints:
         if saved not in self._written:
             self._written.add(saved)
             self._writing = self._thread.submit(self._write, saved, snapshot)
+            drill.meet(step)
         return saved
 
     def wait(self) -> None:
