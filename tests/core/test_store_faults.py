@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scalingsweep.errors import TransientError
+from scalingsweep.errors import SpecError, TransientError
 from scalingsweep.store import Patience, Store
+from support import resign
 from support.proxy import Fate, Proxy
 from support.s3 import S3
 
@@ -99,8 +100,44 @@ def test_patience_ends_and_says_where(s3: S3, store: Store, proxy: Proxy) -> Non
     assert time.monotonic() - began < 10
 
 
+def test_who_is_told_to_leave_amid_a_long_pause_still_asks_for_a_while(
+    s3: S3, store: Store, proxy: Proxy
+) -> None:
+    """A save on the way out meets a storage that hiccups: it is not lost at the first failure."""
+    told = threading.Event()
+    patience = Patience(hurried=told.is_set, hurried_seconds=20)
+    through = Store(
+        store.location.model_copy(update={"endpoint": proxy.endpoint}),
+        keys=s3.access.keys(),
+        patience=patience,
+    )
+    proxy.stop()
+    threading.Timer(2, told.set).start()
+    threading.Timer(6, proxy.start).start()
+    through.put("k", b"1")
+    assert told.is_set()
+    assert store.get("k") == b"1"
+    proxy.stop()
+    began = time.monotonic()
+    with pytest.raises(TransientError):
+        through.put("k", b"2")
+    assert 15 < time.monotonic() - began < 40
+
+
 def test_a_name_that_was_right_is_waited_for(store: Store) -> None:
     location = store.location.model_copy(update={"endpoint": "http://nothing.invalid"})
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     with pytest.raises(TransientError):
         Store(location, keys=keys, patience=Patience(seconds=0.1)).get("k")
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_clocks_that_differ_are_to_be_set(s3: S3, store: Store, hours: float) -> None:
+    """By who looks at a storage for the first time; amid a study it is waited for."""
+    with resign.with_a_clock_that_is(s3, hours) as endpoint:
+        location = store.location.model_copy(update={"endpoint": endpoint})
+        with pytest.raises(SpecError, match="the clocks of this machine and of") as one:
+            Store(location, keys=s3.access.keys(), attempts=1).check_writable()
+        assert one.value.field == "spec.storage.s3.endpoint"
+        with pytest.raises(TransientError, match="set them right"):
+            Store(location, keys=s3.access.keys(), patience=Patience(seconds=0.1)).put("k", b"1")

@@ -26,7 +26,7 @@ _REGION = {
 }  # fmt: skip
 _LATER = {
     "InternalError", "OperationAborted", "ConditionalRequestConflict", "RequestTimeout", "SlowDown",
-    "RequestTimeTooSkewed", "ServiceUnavailable", "Throttling", "ThrottlingException",
+    "ServiceUnavailable", "Throttling", "ThrottlingException",
     "TooManyRequestsException", "429", "500", "502", "503", "504",
 }  # fmt: skip
 
@@ -55,6 +55,8 @@ def translate(
     ):
         error = error.__context__  # the transfer manager wraps the answer that tells what is wrong
     if isinstance(error, boto.ClientError):
+        if error.response.get("Error", {}).get("Code") == "RequestTimeTooSkewed":
+            return _skewed(at, field, trusted=trusted)
         if trusted and _is_wordless(error):
             return TransientError(f"{address}: an answer of {at} was cut short; try again")
         return _refusal(error, address, at, field)
@@ -85,6 +87,12 @@ def _is_wordless(error: "ClientError") -> bool:
     """Whether a refusal lacks the words that S3 always gives, except to HEAD."""
     code = error.response.get("Error", {}).get("Code", "")
     return code.isdigit() and not error.operation_name.startswith("Head")
+
+
+def _skewed(at: str, field: str, *, trusted: bool) -> ScalingSweepError:
+    """Clocks part while a study runs, too, and are set again: then it is waited for."""
+    words = f"the clocks of this machine and of {at} differ by more than it takes: set them right"
+    return TransientError(words) if trusted else SpecError(f"{field}.endpoint", words)
 
 
 def _refusal(error: "ClientError", address: str, at: str, field: str) -> ScalingSweepError:

@@ -24,6 +24,8 @@ PATIENCE_SECONDS = 600.0
 minutes), so that the rank which speaks to S3 fails first and says why."""
 
 _LONGEST_PAUSE = 10.0
+_MOMENT = 1.0
+"""While somebody waits to leave, its storage is asked more often."""
 
 
 def _never() -> bool:
@@ -40,7 +42,10 @@ class Patience:
     """Whether the location was found right before: then a name that cannot be resolved is a name
     server's fault, and passes."""
     hurried: Callable[[], bool] = _never
-    """Whether somebody wants to leave: then a failure is the last."""
+    """Whether somebody wants to leave: then `hurried_seconds` are what is left."""
+    hurried_seconds: float = 0.0
+    """From the first failure after that; 0: a failure is the last. A save on the way out is worth
+    waiting for as long as the grace allows."""
 
     def ask(self, request: Callable[[], T]) -> T:
         """The request's answer.
@@ -49,7 +54,8 @@ class Patience:
             TransientError: the last one, when patience is at its end.
         """
         began: float | None = None
-        for pause in _pauses():
+        hurried: float | None = None
+        for usual in _pauses():
             try:
                 answer = request()
             except TransientError as error:
@@ -57,14 +63,28 @@ class Patience:
                 if began is None:
                     began = now
                     log.warning("%s; waiting for it, at most %.0f s", error, self.seconds)
-                if self.hurried() or now + pause - began > self.seconds:
+                if self.hurried():
+                    hurried = hurried or now
+                pause, left = usual, self.seconds - (now - began)
+                if hurried is not None:
+                    pause = min(usual, _MOMENT)
+                    left = min(left, self.hurried_seconds - (now - hurried))
+                if pause > left:
                     raise
-                time.sleep(pause)
+                self._sleep(pause)
             else:
                 if began is not None:
                     log.warning("the storage answers again, %.0f s later", time.monotonic() - began)
                 return answer
         raise AssertionError("pauses never end")
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep; no longer than a moment when somebody wants to leave."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _MOMENT))
+            if self.hurried():
+                return
 
 
 def _pauses() -> Iterator[float]:
