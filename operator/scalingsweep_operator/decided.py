@@ -6,9 +6,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from scalingsweep import decide
+from scalingsweep import decide, quantity
 from scalingsweep.api.outcome import Class
-from scalingsweep.api.scalingtrial import TrialPhase, TrialStatus
+from scalingsweep.api.scalingtrial import TrialPhase, TrialProgress, TrialStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.plan import Key
 from scalingsweep.world import Job, Observed
@@ -24,15 +24,27 @@ def trial_status(
 ) -> TrialStatus:
     """A trial's status with the phase that was decided; without a plan the phase stays."""
     phase = phase or status.phase
-    running = phase is TrialPhase.RUNNING
     return status.model_copy(
         update={
             "observed_generation": generation,
             "phase": phase,
             "message": _message(status, trial, phase),
-            "progress": status.progress if running or phase is TrialPhase.SUCCEEDED else None,
+            "progress": _progress(status, trial, phase),
         }
     )
+
+
+def _progress(status: TrialStatus, trial: Trial, phase: TrialPhase | None) -> TrialProgress | None:
+    """What the table shows: how far it is, and at the end what came of it."""
+    if phase is TrialPhase.RUNNING:
+        return status.progress
+    if phase is not TrialPhase.SUCCEEDED:
+        return None
+    longest = trial.spec.budgets[-1]
+    steps, tokens = longest // trial.spec.step_tokens, quantity.label(longest)
+    losses = {result.tokens: result.loss for result in status.results}
+    loss = losses.get(longest)
+    return TrialProgress(step=steps, steps=steps, tokens=f"{tokens}/{tokens}", loss=loss)
 
 
 def _message(status: TrialStatus, trial: Trial, phase: TrialPhase | None) -> str:

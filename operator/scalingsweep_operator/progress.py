@@ -50,9 +50,9 @@ def parse(data: bytes) -> TrialProgress | None:
         step=step,
         steps=steps,
         tokens=f"{quantity.label(tokens)}/{quantity.label(total)}",
-        loss=_number(value.get("loss")),
-        tokens_per_second=_number(value.get("tokensPerSecond"), low=0),
-        mfu=_number(value.get("mfu"), low=0, high=1),
+        loss=_rounded(_number(value.get("loss")), 4),
+        tokens_per_second=_rounded(_number(value.get("tokensPerSecond"), low=0), 0),
+        mfu=_rounded(_number(value.get("mfu"), low=0, high=1), 3),
         eta=_eta(_number(value.get("eta"), low=0, high=9999 * _DAY)),
     )
 
@@ -94,6 +94,11 @@ def _number(value: Any, low: float = -math.inf, high: float = math.inf) -> float
     except OverflowError:
         return None
     return number if math.isfinite(number) and low <= number <= high else None
+
+
+def _rounded(number: float | None, digits: int) -> float | None:
+    """As a table shows it."""
+    return None if number is None else round(number, digits)
 
 
 def _count(value: Any) -> int | None:

@@ -73,8 +73,8 @@ def _with(body: bytes, head: str = "", status: str = "200 OK") -> Callable[[sock
 def test_a_trainer_is_read(host: str) -> None:
     port = _free(host)
     told = Progress(arm="cpt", size="1M", seed=0, phase="training", step=40, steps=100)
-    told.tokens, told.tokensTotal, told.loss = 1_300_000_000, 2_000_000_000, 3.25
-    told.tokensPerSecond, told.eta = 51_000.5, 11_520.0
+    told.tokens, told.tokensTotal, told.loss = 1_300_000_000, 2_000_000_000, 3.250_04
+    told.tokensPerSecond, told.eta = 51_000.4, 11_520.0
     server = Server(told, host, port)
     try:
         found = read(port, host)
@@ -85,7 +85,7 @@ def test_a_trainer_is_read(host: str) -> None:
         steps=100,
         tokens="1.3B/2B",
         loss=3.25,
-        tokens_per_second=51_000.5,
+        tokens_per_second=51_000.0,
         eta="3h12m",
     )
     assert read(port, host) is None

@@ -72,7 +72,8 @@ class TrialProgress(Wire):
     tokens: str = Field(max_length=32)
     """Tokens done, of all: 1.3B/2B."""
     loss: float | None = None
-    """Training loss, nats per token."""
+    """Training loss, nats per token; once the trial has succeeded, the loss at its largest budget
+    on its own held-out text."""
     tokens_per_second: float | None = Field(default=None, ge=0)
     """Over all GPUs of the trial."""
     mfu: float | None = Field(default=None, ge=0)
