@@ -39,9 +39,13 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What could be watched while the study ran."""
+    """What could be watched while the study ran; jobs and pods of what is done are removed."""
 
-    ran_together: set[str]
+    jobs: dict[str, dict[str, Any]]
+    """PyTorchJobs by name, as they were last."""
+    pods: dict[str, dict[str, Any]]
+    """Trials' pods by name, as they were last."""
+    together: set[str]
     """Jobs whose master and worker ran at the same time."""
     tables: list[str]
     """What `kubectl get scalingtrials` printed."""
@@ -94,23 +98,30 @@ def local(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _watch(kubectl: Kubectl) -> Seen:
     """Look until it ends, as a person would."""
-    seen = Seen(ran_together=set(), tables=[])
+    seen = Seen(jobs={}, pods={}, together=set(), tables=[])
     ends = time.monotonic() + SECONDS
     while time.monotonic() < ends:
         seen.tables.append(kubectl("get", "scalingtrials", SPACE))
-        seen.ran_together.update(_running_together(kubectl))
+        pods = _listed(kubectl, "pods")
+        seen.jobs.update(_listed(kubectl, "pytorchjobs"))
+        seen.pods.update(pods)
+        seen.together.update(_together(pods))
         conditions = _conditions(kubectl.get("scalingsweep", NAME, SPACE).get("status", {}))
         if "True" in {conditions.get("Complete"), conditions.get("Failed")}:
             break
-        time.sleep(2)
+        time.sleep(1)
     kubectl("wait", f"scalingsweep/{NAME}", SPACE, "--for=condition=Complete", "--timeout=5s")
     return seen
 
 
-def _running_together(kubectl: Kubectl) -> Iterator[str]:
-    selector = "--selector=scalingsweep.dev/role=trial"
+def _listed(kubectl: Kubectl, kind: str) -> dict[str, dict[str, Any]]:
+    items = kubectl.get(kind, SPACE, "--selector=scalingsweep.dev/role=trial")["items"]
+    return {each["metadata"]["name"]: each for each in items}
+
+
+def _together(pods: dict[str, dict[str, Any]]) -> Iterator[str]:
     running: dict[str, set[str]] = {}
-    for pod in kubectl.get("pods", SPACE, selector)["items"]:
+    for pod in pods.values():
         if pod["status"]["phase"] == "Running":
             labels = pod["metadata"]["labels"]
             replica = labels["training.kubeflow.org/replica-type"]
@@ -148,27 +159,20 @@ def test_the_results_are_in_the_bucket(study: Study) -> None:
 def test_two_replicas_met(study: Study) -> None:
     """torchrun starts no rank before all nodes have met: a master alone is never done."""
     trials = study.kubectl.get("scalingtrials", SPACE)["items"]
-    wide = {each["metadata"]["name"] for each in trials if _size(each) == TWO_NODES}
+    wide = [each for each in trials if each["spec"]["size"] == TWO_NODES]
     assert len(wide) == 3
-    jobs = {
-        each["metadata"]["name"]: each for each in study.kubectl.get("pytorchjobs", SPACE)["items"]
-    }
-    for name in wide:
-        job = jobs[f"{name}-a1"]
-        replicas = job["spec"]["pytorchReplicaSpecs"]
+    for trial in wide:
+        last = trial["status"]["attempts"][-1]
+        assert last["class"] == "Done"
+        name = f"{trial['metadata']['name']}-a{last['number']}"
+        replicas = study.seen.jobs[name]["spec"]["pytorchReplicaSpecs"]
         assert {kind: replicas[kind]["replicas"] for kind in replicas} == {"Master": 1, "Worker": 1}
-        assert job["status"]["replicaStatuses"]["Master"]["succeeded"] == 1
-        assert f"{name}-a1" in study.seen.ran_together
-
-
-def _size(trial: dict[str, Any]) -> str:
-    return str(trial["spec"]["size"])
+        assert name in study.seen.together
 
 
 def test_every_pod_asked_for_a_gpu_and_kept_to_the_restricted_standard(study: Study) -> None:
-    pods = study.kubectl.get("pods", SPACE, "--selector=scalingsweep.dev/role=trial")["items"]
-    assert len(pods) >= 9
-    for pod in pods:
+    assert len(study.seen.pods) >= 6 + 3 * 2
+    for pod in study.seen.pods.values():
         (container,) = pod["spec"]["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
         assert container["securityContext"]["readOnlyRootFilesystem"]
