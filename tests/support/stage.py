@@ -164,7 +164,12 @@ class Stage:
 
     def items(self, resource: Resource, labels: str = "") -> list[Object]:
         """Everything of a kind in the namespace."""
-        answer = self.client.ask("GET", resource.path(self.namespace), labelSelector=labels)
+        for _ in range(5):
+            answer = self.client.ask("GET", resource.path(self.namespace), labelSelector=labels)
+            if answer.status not in {429, 500, 503}:  # of a machine that does too much at once
+                break
+            time.sleep(1)
+        assert answer.status == 200, answer.message
         found: list[Object] = answer.body["items"]
         return found
 
