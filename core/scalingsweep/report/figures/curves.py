@@ -12,11 +12,13 @@ from scalingsweep.report.study import Arm, Study
 
 KEY = "curves"
 TITLE = "Training loss"
-_MOST_POINTS = 400
-"""Of one curve: more than the panel has pixels."""
+_A_DECADE = 60
+"""Points in a tenfold of tokens. Single batches of a small run scatter by more than the sizes lie
+apart, and a decay is a twentieth of the axis: drawn one by one they were black bars."""
 _ALL_POINTS = 40_000
 """Of all curves together, about 0.6 MB of page."""
-_LEAST_POINTS = 30
+_LEAST = 5
+"""Points in a tenfold, however many curves there are."""
 
 
 def draw(study: Study) -> figure.Figure:
@@ -41,9 +43,9 @@ def draw(study: Study) -> figure.Figure:
         key=KEY,
         title=TITLE,
         caption=(
-            "Loss on the training batches, trunk and decays, thinned to at most "
-            f"{_MOST_POINTS} points a curve; both axes are logarithmic. Markers are the "
-            "validation losses of the observations."
+            "Loss on the training batches, trunk and decays, each point the mean of the batches "
+            f"in a stretch of tokens, at most {_A_DECADE} in a tenfold; both axes are logarithmic. "
+            "Markers are the validation losses of the observations."
         ),
         legend=(*figure.size_keys(study), figure.Key(label="training batches", line=True)),
         panels=tuple(panels),
@@ -100,10 +102,14 @@ def _read(records: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
 
 
 def _thin(points: list[tuple[float, float]], study: Study) -> list[tuple[float, float]]:
-    """Points at even steps of log tokens, first and last kept: no average, real records."""
-    most = min(_MOST_POINTS, max(_LEAST_POINTS, _ALL_POINTS // max(len(study.curves), 1)))
-    if len(points) <= most:
-        return points
-    at = np.log([tokens for tokens, _ in points])
-    wanted = np.linspace(at[0], at[-1], most)
-    return [points[place] for place in np.unique(np.searchsorted(at, wanted).clip(0, len(at) - 1))]
+    """The mean of the points in every even stretch of log tokens."""
+    if not points:
+        return []
+    tokens, losses = np.array(points).T
+    span = max(1.0, float(np.log10(tokens[-1] / tokens[0])))
+    most = _ALL_POINTS / max(len(study.curves), 1) / span
+    stretch = np.floor(np.log10(tokens) * max(_LEAST, min(_A_DECADE, most)))
+    starts = np.flatnonzero(np.diff(stretch, prepend=stretch[0] - 1))
+    counts = np.diff(starts, append=len(tokens))
+    means = [np.add.reduceat(values, starts) / counts for values in (tokens, losses)]
+    return list(zip(*(mean.tolist() for mean in means), strict=True))
