@@ -39,7 +39,7 @@ def uv_cache() -> Path:
 
 def certificates() -> Path | None:
     """The bundle that pip verifies the registry against."""
-    told = _pip().get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    told = {**_pip(), **os.environ}.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     return Path(told).resolve() if told else None
 
 
