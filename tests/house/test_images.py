@@ -53,4 +53,4 @@ def test_a_mirror_travels_as_a_secret(tmp_path: Path, monkeypatch: pytest.Monkey
     assert told["SSL_CERT_FILE"] == told["PIP_CERT"] == "/run/secrets/certificates"
     assert "PIP_FIND_LINKS" not in told
     assert f"--secret=id=certificates,src={bundle}" in options
-    assert "mirror" not in " ".join(options)  # ps shows a command's arguments to everyone
+    assert "user:pass" not in " ".join(options)  # ps shows a command's arguments to everyone
