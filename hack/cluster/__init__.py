@@ -25,7 +25,8 @@ Another disposable cluster can be used instead: with KUBECONFIG set to one that 
 
 From the ground up: `errors`; `toolchain` (Go) → `binaries`; `processes`, `certificates`,
 `kubectl`, `ports` → `control_plane` → `api`; `kernel`, `cgroups`, `sandbox`, `debian`, `network`,
-`images` → `node`, `dns`, `training_operator` → `cluster`, `foreign` → `__main__`.
+`images` → `node`, `dns`, `training_operator` → `cluster`, `foreign`; `kueue`, on request; `helm` →
+`__main__`.
 
 An image that was built elsewhere gets in with `images.load(Cluster(folder).inside, archive)`.
 """

@@ -1,4 +1,4 @@
-"""`python -m hack.cluster up|down|status|api-up|api-down|tools`; see the package."""
+"""`python -m hack.cluster up|down|status|api-up|api-down|kueue|tools`; see the package."""
 
 import argparse
 import os
@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hack.cluster import binaries, foreign
+from hack.cluster import binaries, foreign, kueue
 from hack.cluster.api import Api
 from hack.cluster.cluster import BINARIES, state, the_one
 from hack.cluster.errors import ClusterError
+from hack.cluster.kubectl import Kubectl
 
 
 def main() -> int:
@@ -66,6 +67,12 @@ def _api_down() -> int:
     return 0
 
 
+def _kueue() -> int:
+    cluster = the_one()
+    kueue.install(cluster.inside, Kubectl(cluster.kubeconfig), cluster.folder / "kueue")
+    return 0
+
+
 def _tools() -> int:
     binaries.ensure([*BINARIES, "helm"])
     return 0
@@ -84,6 +91,7 @@ _COMMANDS: dict[str, Callable[[], int]] = {
     "status": _status,
     "api-up": _api_up,
     "api-down": _api_down,
+    "kueue": _kueue,
     "tools": _tools,
 }
 

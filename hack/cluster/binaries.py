@@ -68,6 +68,12 @@ _ALL = (
         data="manifests",
     ),
     Binary(
+        name="kueue",
+        module="kueue",
+        package="sigs.k8s.io/kueue/cmd/kueue",
+        data="config",
+    ),
+    Binary(
         name="helm",
         module="helm",
         package="helm.sh/helm/v3/cmd/helm",
