@@ -233,9 +233,11 @@ def test_the_tables_can_be_read(study: Study) -> None:
 
 def test_uninstalling_keeps_definitions_and_the_study(study: Study) -> None:
     """The last one: afterwards nothing serves the study."""
-    study.stage.helm("uninstall", places.CONTROL, f"--namespace={places.CONTROL}", "--wait")
+    there = f"--namespace={places.CONTROL}"
+    # in the foreground, or Helm does not wait for the pod
+    study.stage.helm("uninstall", places.CONTROL, there, "--wait", "--cascade=foreground")
     assert study.status()["progress"] == "9/9"
     assert len(study.kubectl.get("scalingtrials", SPACE)["items"]) == 9
-    left = study.kubectl("get", "all", f"--namespace={places.CONTROL}", "--output=name")
+    left = study.kubectl("get", "all", there, "--output=name")
     assert left == ""
     assert study.result("report.html")
