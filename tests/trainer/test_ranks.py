@@ -118,6 +118,24 @@ def test_a_stop_while_ranks_start_has_its_class(
 
 
 @pytest.mark.e2e
+def test_a_rank_whose_memory_is_full_goes_on_with_half_the_micro_batch(
+    s3: s3.S3, store: Store, corpus: trials.Corpus, tmp_path: Path
+) -> None:
+    """Through torchrun, which itself exits 1 whatever rank 1 met."""
+    spec, whole = trials.spec(corpus, (16,)), trials.spec(corpus, (16,), id="b" * 32)
+    fault = "OutOfMemory@update:5#1"
+    with trials.worker(s3, store, spec, tmp_path, processes=2, fault=fault) as worker:
+        outcome = worker.wait(300)
+        assert (outcome.klass, worker.process.returncode) == (Class.OUT_OF_MEMORY, 5)
+    with trials.worker(s3, store, spec, tmp_path, processes=2, halvings=1) as worker:
+        assert worker.wait(300).klass is Class.DONE
+    trials.train(store, whole, tmp_path)
+    first, second = trials.losses(store, whole.id), trials.losses(store, spec.id, generation=2)
+    assert list(second.values())[:10] == pytest.approx(list(first.values())[:10], rel=1e-5)
+    assert trials.ledger(store, spec) == trials.ledger(store, whole)
+
+
+@pytest.mark.e2e
 def test_more_ranks_than_sequences(
     s3: s3.S3, store: Store, corpus: trials.Corpus, tmp_path: Path
 ) -> None:
