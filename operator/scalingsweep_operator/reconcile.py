@@ -74,7 +74,11 @@ class Reconciler:
             words = f"spec.podTemplate or trialTemplate: {error}"
             await self._refuse(gathered, former, Reason.BAD_POD_TEMPLATE, words)
             return None
-        return await self._go_on(gathered, former, study, now)
+        try:
+            return await self._go_on(gathered, former, study, now)
+        except SpecError as error:  # prepare's answer, or what a pod cannot be handed
+            await self._refuse(gathered, former, Reason.BAD_CONFIGURATION, str(error))
+            return None
 
     async def _go_on(
         self, gathered: Gathered, former: SweepStatus, study: Study, now: float

@@ -8,7 +8,7 @@ from hack.cluster.api import Api
 
 from scalingsweep.api.outcome import Class, Outcome
 from scalingsweep_operator import names, resources
-from support import apiserver
+from support import apiserver, manifests
 from support import stage as stages
 from support.stage import Stage
 
@@ -423,3 +423,14 @@ def test_quota_gpu_hours_keep_what_was_used(stage: Stage) -> None:
     stage.finish()
     assert stage.condition("BudgetExceeded") == ("True", "GpuHours")
     assert stage.status().usage.gpu_hours >= 0.0001
+
+
+def test_an_answer_of_prepare_that_fits_no_plan_is_told(stage: Stage) -> None:
+    stage.apply()
+    stage.look()
+    strange = manifests.prepared(("other", "words"))
+    stage.end(stage.role_job("prepare"), Outcome(klass=Class.DONE, prepared=strange))
+    stage.settle()
+    assert stage.condition("Planned") == ("False", "BadConfiguration")
+    assert stage.condition("Failed")[0] == "True"
+    assert not stage.jobs()
