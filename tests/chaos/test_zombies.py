@@ -176,9 +176,9 @@ def _clean(mark: Path) -> Iterator[None]:
 
 
 def _kin(worker: trials.Worker, word: str) -> list[psutil.Process]:
-    """Processes that a worker started, with a word in their command."""
+    """Processes that a worker started, which run a module; torchrun is told the ranks' too."""
     family = psutil.Process(worker.process.pid).children(recursive=True)
-    return [one for one in family if word in " ".join(one.cmdline())]
+    return [one for one in family if f" -m {word} " in f"{' '.join(one.cmdline())} "]
 
 
 @pytest.mark.e2e
