@@ -141,8 +141,10 @@ def test_a_bucket_that_is_deleted_is_named(s3: S3, tmp_path: Path, text: Path) -
         tmp_path / "study", text, **SMALL | {"budgets": {"tokens": ["8k", "64k"]}}, storage=storage
     )
     run = study.start(s3.access.keys())
-    _await(study, run, "trunk")
     doomed = s3.store().beside("doomed", "", field="")
+    while not any("/metrics/" in key or "/checkpoints/" in key for key in doomed.list("trials/")):
+        assert run.poll() is None, study.said()  # a trial is at work once it has written
+        time.sleep(0.05)
     while True:
         for key in list(doomed.list()):
             doomed.delete(key)
