@@ -4,45 +4,17 @@ Each step can be the last one of this process: what was recorded without being d
 next look, and what is done twice meets its own name. `reconcile` calls `carry_out`.
 """
 
-import dataclasses
-from collections.abc import Mapping
-
 from scalingsweep.api.outcome import Class
-from scalingsweep.api.prepared import Prepared
 from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.plan import Key
-from scalingsweep.world import Decision, Job, Observed, Start, Stop
+from scalingsweep.world import Job, Start, Stop
 from scalingsweep_operator import clock, decided, events, faults, ledger, names, orders, resources
 from scalingsweep_operator.api import Api
-from scalingsweep_operator.gather import Gathered
+from scalingsweep_operator.case import Case
 from scalingsweep_operator.metrics import Metrics
-from scalingsweep_operator.observe import JobAttempt, Trial
 from scalingsweep_operator.resources import Object
-from scalingsweep_operator.studies import Study
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One look at one sweep, with what was decided."""
-
-    namespace: str
-    image: str
-    """The worker's, where the manifest names none."""
-    study: Study
-    gathered: Gathered
-    trials: Mapping[str, Trial]
-    attempts: tuple[JobAttempt, ...]
-    found: Prepared | None
-    specs: Mapping[Key, TrialSpec]
-    observed: Observed
-    decision: Decision
-    now: float
-
-    @property
-    def sweep(self) -> str:
-        """Its name."""
-        return str(self.gathered.sweep["metadata"]["name"])
+from scalingsweep_operator.trials import Trial
 
 
 class Hands:

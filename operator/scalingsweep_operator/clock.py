@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+from scalingsweep_operator.resources import Object
+
 
 def stamp(seconds: float) -> dt.datetime:
     """A time for a status, in whole seconds as Kubernetes' own are."""
@@ -11,3 +13,10 @@ def stamp(seconds: float) -> dt.datetime:
 def seconds(text: str | None) -> float | None:
     """The time that a field of an object holds, if it holds one."""
     return None if text is None else dt.datetime.fromisoformat(text).timestamp()
+
+
+def made(item: Object) -> float:
+    """When an object was made; a sweep begins then, whatever becomes of its status."""
+    at = seconds(item["metadata"]["creationTimestamp"])
+    assert at is not None, "the API server writes it"
+    return at

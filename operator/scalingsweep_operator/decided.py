@@ -12,8 +12,9 @@ from scalingsweep.api.scalingtrial import TrialPhase, TrialProgress, TrialStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.plan import Key
 from scalingsweep.world import Job, Observed
-from scalingsweep_operator.observe import JobAttempt, Trial
 from scalingsweep_operator.studies import Study
+from scalingsweep_operator.trials import Trial
+from scalingsweep_operator.work import JobAttempt
 
 REFRESH_SECONDS = 30.0
 """How old counted GPU time and progress may be: each write wakes whoever watches."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from scalingsweep.api.scalingtrial import TrialProgress
 from scalingsweep_operator import contract, progress
 from scalingsweep_operator.gather import Gathered
-from scalingsweep_operator.observe import Trial
+from scalingsweep_operator.trials import Trial
 
 EVERY_SECONDS = 30.0
 _AT_ONCE = 16

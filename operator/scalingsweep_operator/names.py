@@ -76,3 +76,13 @@ def owned(child: Object, uid: str) -> bool:
 def leaving(child: Object) -> bool:
     """Whether the object is being deleted."""
     return "deletionTimestamp" in child["metadata"]
+
+
+def number(child: Object) -> int | None:
+    """The number of the attempt that a job or pod belongs to; None where it says none."""
+    return whole(child["metadata"].get("labels", {}).get(ATTEMPT, ""))
+
+
+def whole(text: str) -> int | None:
+    """The number that a label or annotation holds, if it holds one."""
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -4,200 +4,21 @@ A trial's attempts come from its ScalingTrial's record (`ledger`), those at prep
 their Jobs, which the operator keeps as long as they count. Everything else is computed anew.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from scalingsweep import decide, resolve
-from scalingsweep.api.outcome import Class, Outcome
+from scalingsweep.api.outcome import Class
 from scalingsweep.api.prepared import Prepared
-from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
+from scalingsweep.api.scalingtrial import TrialAttempt
 from scalingsweep.api.status import SweepStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.errors import SpecError
 from scalingsweep.plan import Key, Plan
 from scalingsweep.world import Attempt, Job, Observed, Work
-from scalingsweep_operator import clock, ending, jobs, ledger, names, pytorchjob
-from scalingsweep_operator.ending import Evidence
-from scalingsweep_operator.gather import Gathered
-from scalingsweep_operator.jobstate import Finished
-from scalingsweep_operator.resources import Object
+from scalingsweep_operator import ledger
 from scalingsweep_operator.studies import Study
-from scalingsweep_operator.vitals import Waiting
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """A ScalingTrial with what its attempts have come to."""
-
-    item: Object
-    spec: TrialSpec
-    recorded: TrialStatus
-    """As the API server has it."""
-    status: TrialStatus
-    """With what is new."""
-    seen: Mapping[int, ledger.Seen]
-    obstacle: Waiting | None = None
-    """Why its pods do not run yet, where they tell."""
-
-    @property
-    def name(self) -> str:
-        """The ScalingTrial's."""
-        return str(self.item["metadata"]["name"])
-
-    @property
-    def key(self) -> Key:
-        """What tells it from the others of its sweep."""
-        budget = self.spec.budgets[0] if self.spec.schedule.type == "cosine" else None
-        spec = self.spec
-        return Key(arm=spec.arm, size=spec.size, seed=spec.seed, budget=budget)
-
-    @property
-    def open(self) -> TrialAttempt | None:
-        """The attempt that has not ended, if there is one."""
-        attempts = [attempt for attempt in self.status.attempts if attempt.end_time is None]
-        return attempts[-1] if attempts else None
-
-    @property
-    def trains(self) -> bool:
-        """Whether all its pods run."""
-        attempt = self.open
-        return attempt is not None and attempt.class_ is None and bool(attempt.running_time)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class JobAttempt:
-    """One Job at prepare or fit, and what it has come to."""
-
-    item: Object
-    job: Job
-    input: str
-    """Digest of what it works on."""
-    number: int
-    outcome: Outcome | None
-    attempt: Attempt
-    waiting: Waiting | None
-    templates: str
-    """Digest of what its pod was made from."""
-
-
-def trials(gathered: Gathered, study: Study, now: float) -> dict[str, Trial]:
-    """Every ScalingTrial with its record brought up to date, by name."""
-    deadline = study.start_deadline
-    return {
-        name: trial
-        for name, item in gathered.trials.items()
-        if (trial := _trial(item, gathered, deadline, now)) is not None
-    }
-
-
-def _trial(item: Object, gathered: Gathered, start_deadline: float, now: float) -> Trial | None:
-    try:
-        spec = TrialSpec.from_wire(item["spec"])
-        recorded = TrialStatus.from_wire(item.get("status", {}))
-    except SpecError:
-        return None  # of a later version, or written by hand: not ours to touch
-    seen = _seen(item, gathered)
-    status = ledger.settle(recorded, seen, now, start_deadline)
-    return Trial(
-        item=item,
-        spec=spec,
-        recorded=recorded,
-        status=status,
-        seen=seen,
-        obstacle=_obstacle(status, seen, now),
-    )
-
-
-def _obstacle(status: TrialStatus, seen: Mapping[int, ledger.Seen], now: float) -> Waiting | None:
-    """Why the open attempt does not run yet, as far as its job and pods tell."""
-    for attempt in status.attempts:
-        there = seen.get(attempt.number)
-        if attempt.class_ is None and attempt.running_time is None and there is not None:
-            return ending.waiting(there.evidence, now)
-    return None
-
-
-def _seen(trial: Object, gathered: Gathered) -> dict[int, ledger.Seen]:
-    uid = trial["metadata"]["uid"]
-    found = {}
-    for job in gathered.pytorch_jobs.values():
-        number = _number(job)
-        if names.controller(job) == uid and number is not None:
-            found[number] = _job_seen(job, gathered)
-    return found
-
-
-def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
-    state = pytorchjob.read(job)
-    uid, notes = job["metadata"]["uid"], job["metadata"].get("annotations", {})
-    return ledger.Seen(
-        job=uid,
-        started=started(job),
-        nodes=state.nodes,
-        halvings=_whole(notes.get(names.HALVINGS, "")) or 0,
-        templates=notes.get(names.TEMPLATES, ""),
-        evidence=Evidence(
-            asked=_asked(notes.get(names.ASKED)),
-            pods=gathered.pods.get(uid, ()),
-            gone=names.leaving(job),
-            suspended=state.suspended,
-            failed=state.message if state.finished is Finished.FAILED else None,
-            since=state.released or started(job),
-        ),
-    )
-
-
-def _asked(text: str | None) -> tuple[int, ...] | None:
-    """The budgets of an annotation; None where there are none to read."""
-    numbers = [_whole(part) for part in text.split(",")] if text else []
-    known = tuple(number for number in numbers if number is not None)
-    return known if known and len(known) == len(numbers) else None
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-def work(gathered: Gathered, now: float) -> list[JobAttempt]:
-    """Every Job at prepare and fit, the oldest first."""
-    return [
-        _job_attempt(job, role, gathered, now)
-        for job in gathered.jobs
-        if (role := _role(job)) is not None and _number(job) is not None
-    ]
-
-
-def _job_attempt(item: Object, role: Job, gathered: Gathered, now: float) -> JobAttempt:
-    state = jobs.read(item)
-    pods = gathered.pods.get(item["metadata"]["uid"], ())
-    made = started(item)
-    failed = state.message if state.finished is Finished.FAILED else None
-    evidence = Evidence(job=role, pods=pods, gone=names.leaving(item), failed=failed, since=made)
-    outcome = ending.judge(evidence, now)
-    leaving = any(pod.alive(now) for pod in pods)
-    over = outcome is not None and not leaving
-    words = [pod.word.at for pod in pods if pod.word is not None]
-    number = _number(item)
-    assert number is not None, "work() has looked"
-    labels = item["metadata"]["labels"]
-    return JobAttempt(
-        item=item,
-        job=role,
-        input=labels.get(names.INPUT, ""),
-        number=number,
-        outcome=outcome,
-        attempt=Attempt(
-            started=made,
-            ended=max([made, *words]) if over else None,
-            klass=outcome.klass if over and outcome else None,
-            message=outcome.message if outcome else "",
-            stopping=names.leaving(item) or (outcome is not None and leaving),
-            fitted=labels.get(names.INPUT, "") if role is Job.FIT else "",
-        ),
-        waiting=ending.waiting(evidence, now) if outcome is None else None,
-        templates=item["metadata"].get("annotations", {}).get(names.TEMPLATES, ""),
-    )
+from scalingsweep_operator.trials import Trial
+from scalingsweep_operator.work import JobAttempt
 
 
 def prepared(study: Study, status: SweepStatus, attempts: Iterable[JobAttempt]) -> Prepared | None:
@@ -257,8 +78,8 @@ def observed(
     Args:
         study: what was asked for.
         status: the sweep's, as it was recorded.
-        trials: see `trials`.
-        attempts: see `work`.
+        trials: see `trials.of`.
+        attempts: see `work.of`.
         found: see `prepared`.
         ids: see `specs`.
         started: when the sweep first started.
@@ -343,24 +164,3 @@ def _known(plan: Plan, found: Prepared | None) -> frozenset[tuple[Key, int]]:
     cells = plan.observations
     flags = resolve.from_bitmap(found.observed, len(cells))
     return frozenset((t.key, D) for (t, D), there in zip(cells, flags, strict=True) if there)
-
-
-def _role(job: Object) -> Job | None:
-    role = _labels(job).get(names.ROLE, "")
-    return Job(role) if role in set(Job) else None
-
-
-def _number(item: Object) -> int | None:
-    return _whole(_labels(item).get(names.ATTEMPT, ""))
-
-
-def _labels(item: Object) -> dict[str, Any]:
-    labels: dict[str, Any] = item["metadata"].get("labels", {})
-    return labels
-
-
-def started(item: Object) -> float:
-    """When an object was made; a sweep begins then, whatever becomes of its status."""
-    at = clock.seconds(item["metadata"]["creationTimestamp"])
-    assert at is not None, "the API server writes it"
-    return at

@@ -3,15 +3,11 @@
 From the pods where they tell it; otherwise from what the cluster lacks.
 """
 
-from collections.abc import Iterable, Mapping
-
 from scalingsweep.api.status import Reason
 from scalingsweep_operator import faults
 from scalingsweep_operator.api import Api
-from scalingsweep_operator.gather import Gathered
-from scalingsweep_operator.observe import JobAttempt, Trial
+from scalingsweep_operator.case import Case
 from scalingsweep_operator.resources import Resource
-from scalingsweep_operator.studies import Study
 from scalingsweep_operator.vitals import Waiting
 
 ADMISSION_SECONDS = 30.0
@@ -28,47 +24,38 @@ _NO_KUEUE = (
 )
 
 
-async def of(
-    api: Api,
-    gathered: Gathered,
-    *,
-    trials: Mapping[str, Trial],
-    attempts: Iterable[JobAttempt],
-    study: Study,
-    now: float,
-) -> Waiting | None:
+async def of(api: Api, case: Case) -> Waiting | None:
     """The first obstacle, if there is one.
 
     Raises:
         TransientError: the API server did not say.
     """
-    if not gathered.trains:
+    if not case.gathered.trains:
         return Waiting(reason=Reason.NO_TRAINING_OPERATOR, message=_NO_OPERATOR)
-    found = [each.waiting for each in attempts if each.attempt.running and each.waiting]
-    found += [trial.obstacle for trial in trials.values() if trial.obstacle]
+    found = [each.waiting for each in case.attempts if each.attempt.running and each.waiting]
+    found += [trial.obstacle for trial in case.trials.values() if trial.obstacle]
     if not found:
         return None
     first = found[0]
-    if first.reason is Reason.QUEUED and not await _seen(api, gathered, trials, now):
+    if first.reason is Reason.QUEUED and not await _seen(api, case):
         return Waiting(reason=Reason.NO_KUEUE_INTEGRATION, message=_NO_KUEUE)
     if first.reason is Reason.QUEUED:
-        return Waiting(reason=Reason.QUEUED, message=f"waits in queue {study.spec.queue_name}")
+        return Waiting(reason=Reason.QUEUED, message=f"waits in queue {case.study.spec.queue_name}")
     return first
 
 
-async def _seen(api: Api, gathered: Gathered, trials: Mapping[str, Trial], now: float) -> bool:
+async def _seen(api: Api, case: Case) -> bool:
     """Whether Kueue knows of a job that has been queued for a while, or there is none such yet."""
     queued = {
         each.job
-        for trial in trials.values()
+        for trial in case.trials.values()
         for each in trial.seen.values()
-        if each.evidence.suspended and now - each.evidence.since >= ADMISSION_SECONDS
+        if each.evidence.suspended and case.now - each.evidence.since >= ADMISSION_SECONDS
     }
     if not queued:
         return True
-    namespace = gathered.sweep["metadata"]["namespace"]
     try:
-        workloads = await api.list(WORKLOADS, namespace)
+        workloads = await api.list(WORKLOADS, case.namespace)
     except faults.Unknown:
         return False
     owners = {

@@ -15,6 +15,7 @@ from scalingsweep.errors import SpecError
 from scalingsweep.world import Decision, TrialPhase
 from scalingsweep_operator import (
     act,
+    clock,
     closing,
     conditions,
     events,
@@ -26,13 +27,17 @@ from scalingsweep_operator import (
     preflight,
     resources,
     summary,
+    trials,
+    work,
 )
 from scalingsweep_operator.api import Api
+from scalingsweep_operator.case import Case
 from scalingsweep_operator.gather import Gathered
 from scalingsweep_operator.metrics import Metrics
 from scalingsweep_operator.resources import Object
 from scalingsweep_operator.settings import Settings
 from scalingsweep_operator.studies import Studies, Study
+from scalingsweep_operator.trials import Trial
 
 
 class Reconciler:
@@ -83,58 +88,18 @@ class Reconciler:
     async def _go_on(
         self, gathered: Gathered, former: SweepStatus, study: Study, now: float
     ) -> float | None:
-        namespace = gathered.sweep["metadata"]["namespace"]
-        trials = observe.trials(gathered, study, now)
-        trials = await self._live.told(gathered, trials, now)
-        attempts = tuple(observe.work(gathered, now))
-        found = observe.prepared(study, former, attempts)
-        specs = observe.specs(study.plan, found)
-        started = observe.started(gathered.sweep)
-        observed = observe.observed(
-            study,
-            former,
-            trials=trials,
-            attempts=attempts,
-            found=found,
-            ids=specs,
-            started=started,
-            rested=summary.rested(former, now),
-        )
-        decision = decide.decide(observed, now)
-        case = act.Case(
-            namespace=namespace,
-            image=self._settings.worker_image,
-            study=study,
-            gathered=gathered,
-            trials=trials,
-            attempts=attempts,
-            found=found,
-            specs=specs,
-            observed=observed,
-            decision=decision,
-            now=now,
-        )
+        found_trials = trials.of(gathered, study, now)
+        told = await self._live.told(gathered, found_trials, now)
+        case = _case(gathered, former, study, told=told, image=self._settings.worker_image, now=now)
         await act.Hands(self._api, self._metrics, case).carry_out()
-        seen = summary.Seen(
-            generation=int(gathered.sweep["metadata"]["generation"]),
-            started=started,
-            study=study,
-            observed=observed,
-            decision=decision,
-            trials=trials,
-            attempts=attempts,
-            found=found,
-            view=conditions.View(
-                decision=decision,
-                observed=observed,
-                obstacle=await obstacles.of(
-                    self._api, gathered, trials=trials, attempts=attempts, study=study, now=now
-                ),
-                training=any(trial.trains for trial in trials.values()),
-            ),
+        view = conditions.View(
+            decision=case.decision,
+            observed=case.observed,
+            obstacle=await obstacles.of(self._api, case),
+            training=any(trial.trains for trial in told.values()),
         )
-        await self._say(gathered, former, summary.make(former, seen, now))
-        return _again(decision, study, now)
+        await self._say(gathered, former, summary.make(former, view=view, seen=case))
+        return _again(case.decision, study, now)
 
     async def _preflight(self, gathered: Gathered, study: Study) -> None:
         """Once a generation: would the API server take the pods?"""
@@ -190,6 +155,48 @@ class Reconciler:
                     note=f"{each.type}: {each.message}",
                     warning=conditions.warns(each),
                 )
+
+
+def _case(
+    gathered: Gathered,
+    former: SweepStatus,
+    study: Study,
+    *,
+    told: Mapping[str, Trial],
+    image: str,
+    now: float,
+) -> Case:
+    """Observe and decide.
+
+    Raises:
+        SpecError: prepare's answer fits no plan.
+    """
+    attempts = tuple(work.of(gathered, now))
+    found = observe.prepared(study, former, attempts)
+    specs = observe.specs(study.plan, found)
+    observed = observe.observed(
+        study,
+        former,
+        trials=told,
+        attempts=attempts,
+        found=found,
+        ids=specs,
+        started=clock.made(gathered.sweep),
+        rested=summary.rested(former, now),
+    )
+    return Case(
+        namespace=str(gathered.sweep["metadata"]["namespace"]),
+        image=image,
+        study=study,
+        gathered=gathered,
+        trials=told,
+        attempts=attempts,
+        found=found,
+        specs=specs,
+        observed=observed,
+        decision=decide.decide(observed, now),
+        now=now,
+    )
 
 
 def _by_phase(counts: Mapping[str, Any]) -> dict[str, int]:

@@ -3,46 +3,29 @@
 Counters and texts, never lists of trials: at any size it stays under 32 KB.
 """
 
-import dataclasses
 from collections.abc import Mapping
 
 from scalingsweep.api.outcome import Class, FitSummary
-from scalingsweep.api.prepared import Prepared
 from scalingsweep.api.status import Phase, SweepStatus, TrialCounts, Usage
 from scalingsweep.api.storage import S3Location
-from scalingsweep.world import Decision, Job, Observed, TrialPhase
+from scalingsweep.world import Decision, Job, TrialPhase
 from scalingsweep_operator import clock, conditions, ledger, observe
+from scalingsweep_operator.case import Case
 from scalingsweep_operator.conditions import View
-from scalingsweep_operator.observe import JobAttempt, Trial
-from scalingsweep_operator.studies import Study
+from scalingsweep_operator.trials import Trial
 
 _ENDED = {Phase.COMPLETE, Phase.FAILED}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What one look at a sweep has found."""
-
-    generation: int
-    started: float
-    study: Study
-    observed: Observed
-    decision: Decision
-    trials: Mapping[str, Trial]
-    attempts: tuple[JobAttempt, ...]
-    found: Prepared | None
-    view: View
-
-
-def make(former: SweepStatus, seen: Seen, now: float) -> SweepStatus:
+def make(former: SweepStatus, seen: Case, view: View) -> SweepStatus:
     """The status after a look.
 
     Args:
         former: as it was recorded.
-        seen: what was found.
-        now: the time.
+        seen: what was found and decided.
+        view: what conditions are made from.
     """
-    decision = seen.decision
+    decision, now = seen.decision, seen.now
     succeeded, planned = decision.count(TrialPhase.SUCCEEDED), len(seen.study.plan.trials)
     ended = decision.phase in _ENDED
     again = former.completion_time is not None and former.phase in _ENDED and ended
@@ -53,7 +36,7 @@ def make(former: SweepStatus, seen: Seen, now: float) -> SweepStatus:
             "phase": decision.phase,
             "progress": f"{succeeded}/{planned}",
             "message": decision.reason[:1024],
-            "start_time": clock.stamp(seen.started),
+            "start_time": clock.stamp(seen.observed.started),
             "completion_time": (former.completion_time if again else clock.stamp(now))
             if ended
             else None,
@@ -66,7 +49,7 @@ def make(former: SweepStatus, seen: Seen, now: float) -> SweepStatus:
             "fitted": fitted,
             "conditions": conditions.merged(
                 former.conditions,
-                conditions.of(seen.view),
+                conditions.of(view),
                 generation=seen.generation,
                 now=now,
             ),
@@ -106,7 +89,7 @@ def _usage(former: SweepStatus, trials: Mapping[str, Trial]) -> Usage:
     return Usage(gpu_hours=round(total / 3600, 4), listed_gpu_hours=round(listed / 3600, 4))
 
 
-def _prepared(former: SweepStatus, seen: Seen) -> dict[str, object]:
+def _prepared(former: SweepStatus, seen: Case) -> dict[str, object]:
     """Prepare's answer with every observation since: it outlives the trials that made them."""
     if seen.found is None:
         return {"prepared": former.prepared, "prepared_for": former.prepared_for}
@@ -114,7 +97,7 @@ def _prepared(former: SweepStatus, seen: Seen) -> dict[str, object]:
     return {"prepared": known, "prepared_for": seen.study.prepare_input}
 
 
-def _fit(former: SweepStatus, seen: Seen) -> tuple[FitSummary | None, str]:
+def _fit(former: SweepStatus, seen: Case) -> tuple[FitSummary | None, str]:
     """The newest fit, and what it was made of."""
     done = [
         (each.outcome.fit, each.input)

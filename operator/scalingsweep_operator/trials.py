@@ -1,0 +1,132 @@
+"""The ScalingTrials of a sweep as they are now: the record brought up to date. Pure.
+
+`reconcile` asks once a look; what the record says of attempts is `ledger`'s.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
+from scalingsweep.api.trial import TrialSpec
+from scalingsweep.errors import SpecError
+from scalingsweep.plan import Key
+from scalingsweep_operator import clock, ending, ledger, names, pytorchjob
+from scalingsweep_operator.ending import Evidence
+from scalingsweep_operator.gather import Gathered
+from scalingsweep_operator.jobstate import Finished
+from scalingsweep_operator.resources import Object
+from scalingsweep_operator.studies import Study
+from scalingsweep_operator.vitals import Waiting
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A ScalingTrial with what its attempts have come to."""
+
+    item: Object
+    spec: TrialSpec
+    recorded: TrialStatus
+    """As the API server has it."""
+    status: TrialStatus
+    """With what is new."""
+    seen: Mapping[int, ledger.Seen]
+    obstacle: Waiting | None = None
+    """Why its pods do not run yet, where they tell."""
+
+    @property
+    def name(self) -> str:
+        """The ScalingTrial's."""
+        return str(self.item["metadata"]["name"])
+
+    @property
+    def key(self) -> Key:
+        """What tells it from the others of its sweep."""
+        budget = self.spec.budgets[0] if self.spec.schedule.type == "cosine" else None
+        spec = self.spec
+        return Key(arm=spec.arm, size=spec.size, seed=spec.seed, budget=budget)
+
+    @property
+    def open(self) -> TrialAttempt | None:
+        """The attempt that has not ended, if there is one."""
+        attempts = [attempt for attempt in self.status.attempts if attempt.end_time is None]
+        return attempts[-1] if attempts else None
+
+    @property
+    def trains(self) -> bool:
+        """Whether all its pods run."""
+        attempt = self.open
+        return attempt is not None and attempt.class_ is None and bool(attempt.running_time)
+
+
+def of(gathered: Gathered, study: Study, now: float) -> dict[str, Trial]:
+    """Every ScalingTrial with its record brought up to date, by name."""
+    deadline = study.start_deadline
+    return {
+        name: trial
+        for name, item in gathered.trials.items()
+        if (trial := _trial(item, gathered, deadline, now)) is not None
+    }
+
+
+def _trial(item: Object, gathered: Gathered, start_deadline: float, now: float) -> Trial | None:
+    try:
+        spec = TrialSpec.from_wire(item["spec"])
+        recorded = TrialStatus.from_wire(item.get("status", {}))
+    except SpecError:
+        return None  # of a later version, or written by hand: not ours to touch
+    seen = _seen(item, gathered)
+    status = ledger.settle(recorded, seen, now, start_deadline)
+    return Trial(
+        item=item,
+        spec=spec,
+        recorded=recorded,
+        status=status,
+        seen=seen,
+        obstacle=_obstacle(status, seen, now),
+    )
+
+
+def _obstacle(status: TrialStatus, seen: Mapping[int, ledger.Seen], now: float) -> Waiting | None:
+    """Why the open attempt does not run yet, as far as its job and pods tell."""
+    for attempt in status.attempts:
+        there = seen.get(attempt.number)
+        if attempt.class_ is None and attempt.running_time is None and there is not None:
+            return ending.waiting(there.evidence, now)
+    return None
+
+
+def _seen(trial: Object, gathered: Gathered) -> dict[int, ledger.Seen]:
+    uid = trial["metadata"]["uid"]
+    found = {}
+    for job in gathered.pytorch_jobs.values():
+        number = names.number(job)
+        if names.controller(job) == uid and number is not None:
+            found[number] = _job_seen(job, gathered)
+    return found
+
+
+def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
+    state = pytorchjob.read(job)
+    uid, notes = job["metadata"]["uid"], job["metadata"].get("annotations", {})
+    return ledger.Seen(
+        job=uid,
+        started=clock.made(job),
+        nodes=state.nodes,
+        halvings=names.whole(notes.get(names.HALVINGS, "")) or 0,
+        templates=notes.get(names.TEMPLATES, ""),
+        evidence=Evidence(
+            asked=_asked(notes.get(names.ASKED)),
+            pods=gathered.pods.get(uid, ()),
+            gone=names.leaving(job),
+            suspended=state.suspended,
+            failed=state.message if state.finished is Finished.FAILED else None,
+            since=state.released or clock.made(job),
+        ),
+    )
+
+
+def _asked(text: str | None) -> tuple[int, ...] | None:
+    """The budgets of an annotation; None where there are none to read."""
+    numbers = [names.whole(part) for part in text.split(",")] if text else []
+    known = tuple(number for number in numbers if number is not None)
+    return known if known and len(known) == len(numbers) else None
