@@ -16,7 +16,7 @@ from scalingsweep_operator.gather import Gathered
 from scalingsweep_operator.jobstate import Finished
 from scalingsweep_operator.resources import Object
 from scalingsweep_operator.studies import Study
-from scalingsweep_operator.vitals import Waiting
+from scalingsweep_operator.vitals import Vitals, Waiting
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def _trial(item: Object, gathered: Gathered, start_deadline: float, now: float) 
         recorded = TrialStatus.from_wire(item.get("status", {}))
     except SpecError:
         return None  # of a later version, or written by hand: not ours to touch
-    seen = _seen(item, gathered)
+    seen = _seen(item, recorded, gathered)
     status = ledger.settle(recorded, seen, now, start_deadline)
     return Trial(
         item=item,
@@ -95,14 +95,29 @@ def _obstacle(status: TrialStatus, seen: Mapping[int, ledger.Seen], now: float) 
     return None
 
 
-def _seen(trial: Object, gathered: Gathered) -> dict[int, ledger.Seen]:
+def _seen(trial: Object, recorded: TrialStatus, gathered: Gathered) -> dict[int, ledger.Seen]:
     uid = trial["metadata"]["uid"]
-    found = {}
+    found = {
+        attempt.number: _left(attempt, pods)
+        for attempt in recorded.attempts
+        if attempt.end_time is None and (pods := gathered.pods.get(attempt.job, ()))
+    }
     for job in gathered.pytorch_jobs.values():
         number = names.number(job)
         if names.controller(job) == uid and number is not None:
             found[number] = _job_seen(job, gathered)
     return found
+
+
+def _left(attempt: TrialAttempt, pods: tuple[Vitals, ...]) -> ledger.Seen:
+    """What outlives a job that is gone: its pods, which save in their grace and hold their GPUs."""
+    since = attempt.start_time.timestamp()
+    return ledger.Seen(
+        job=attempt.job,
+        started=since,
+        nodes=len(pods),
+        evidence=Evidence(pods=pods, gone=True, since=since),
+    )
 
 
 def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
