@@ -156,9 +156,10 @@ def _complete(
     """With the time from which on all its pods run; a queue that takes them all begins anew."""
     if evidence.suspended:
         return attempt.model_copy(update={"running_time": None})
-    running = sum(1 for pod in evidence.pods if pod.running)
-    if attempt.running_time is None and seen is not None and running >= seen.nodes:
-        return attempt.model_copy(update={"running_time": clock.stamp(now)})
+    running = [pod.created for pod in evidence.pods if pod.running]
+    if attempt.running_time is None and seen is not None and len(running) >= seen.nodes:
+        # the API server's clock may be ahead of ours: none of these pods was made later
+        return attempt.model_copy(update={"running_time": clock.stamp(max(now, *running))})
     return attempt
 
 

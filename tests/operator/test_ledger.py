@@ -52,6 +52,13 @@ def test_all_pods_must_run() -> None:
     assert both.running_time == clock.stamp(NOW)
 
 
+def test_a_clock_that_lags_behind_the_api_servers_loses_no_pod() -> None:
+    there = {1: seen(pod(created=NOW + 5))}
+    (found,) = settle(attempt(), there=there)
+    (found,) = settle(found, there=there)
+    assert found.class_ is None
+
+
 def test_a_queue_that_takes_the_pods_begins_anew() -> None:
     running = attempt(running_time=clock.stamp(200))
     (found,) = settle(running, there={1: seen(suspended=True)})
@@ -119,3 +126,10 @@ def test_losses_are_kept_for_people() -> None:
     status = ledger.settle(TrialStatus(attempts=(attempt(),)), there, NOW, 600.0)
     assert {r.tokens: r.loss for r in status.results} == {10: 3.5, 20: 3.25}
     assert ledger.settle(status, {}, NOW, 600.0).results == status.results
+
+
+def test_an_api_server_whose_clock_is_ahead_has_lost_no_pod() -> None:
+    ahead = pod(created=NOW + 60)
+    (found,) = settle(attempt(), there={1: seen(ahead)})
+    assert found.running_time == clock.stamp(NOW + 60)
+    assert settle(found, there={1: seen(ahead)}, now=NOW + 5)[0].class_ is None
