@@ -72,7 +72,9 @@ def read(job: Object) -> State:
     metadata, spec = jobstate.mapping(job.get("metadata")), jobstate.mapping(job.get("spec"))
     running = jobstate.condition(job, "Running")
     return State(
-        suspended=jobstate.mapping(spec.get("runPolicy")).get("suspend") is True,
+        # once let go it waits on, until training-operator has seen that and set a new startTime
+        suspended=jobstate.mapping(spec.get("runPolicy")).get("suspend") is True
+        or bool(jobstate.condition(job, "Suspended")),
         queue=jobstate.text(jobstate.mapping(metadata.get("labels")).get(QUEUE)),
         running=jobstate.time(running.get("lastTransitionTime")),
         created=jobstate.time(metadata.get("creationTimestamp")),

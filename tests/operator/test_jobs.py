@@ -162,3 +162,14 @@ def test_no_status_can_raise(
             assert len(state.message) <= 1024
             assert state.message.isprintable()
     assert pytorchjob.read({"status": hostile[2]}).finished is Finished.FAILED
+
+
+def test_a_job_let_go_is_held_until_training_operator_has_seen_it() -> None:
+    """Its time in the queue would count against the start deadline, and end it at once."""
+    job = {
+        "spec": {"runPolicy": {"suspend": False}},
+        "status": {"conditions": [{"type": "Suspended", "status": "True"}]},
+    }
+    assert pytorchjob.read(job).suspended
+    job["status"] = {"conditions": [{"type": "Suspended", "status": "False"}]}
+    assert not pytorchjob.read(job).suspended
