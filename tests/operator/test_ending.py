@@ -162,3 +162,12 @@ def test_pods_that_never_all_run() -> None:
 
 def test_a_jobs_answer_must_be_there() -> None:
     assert klass(ended(said=done()), job=Job.FIT, asked=None) is Class.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize("tokens", [0, -5, 10**30])
+def test_budgets_that_no_status_can_hold_are_no_outcome(tokens: int) -> None:
+    """The API server would refuse every status of the trial from then on."""
+    said = f'{{"class": "Infrastructure", "budgets": [{tokens}], "losses": [1.0]}}'
+    outcome = ending.judge(Evidence(pods=(ended(said=said),), asked=(10,), since=100.0), 1000.0)
+    assert outcome is not None
+    assert outcome.budgets == ()

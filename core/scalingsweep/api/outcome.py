@@ -102,7 +102,7 @@ class Outcome(Wire):
     """The step it ended at (trials)."""
     generation: int | None = Field(default=None, ge=1, le=10**9)
     """The claim it worked under (trials)."""
-    budgets: tuple[int, ...] = Field(default=(), max_length=64)
+    budgets: tuple[Annotated[int, Field(ge=1, le=10**18)], ...] = Field(default=(), max_length=64)
     """Tokens D whose results are complete in S3 (trials)."""
     losses: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(), max_length=64)
     """For people only: the loss of each of these on the arm's own held-out text, rounded."""
