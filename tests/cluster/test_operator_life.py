@@ -1,5 +1,6 @@
 """The life of a sweep on a real API server, whose nodes the test plays (`support.stage`)."""
 
+import functools
 import time
 from collections.abc import Iterator
 
@@ -98,7 +99,6 @@ def test_prepare_that_finds_bad_data_ends_the_sweep(stage: Stage) -> None:
         (Class.INFRASTRUCTURE, True),
         (Class.OUT_OF_MEMORY, True),
         (Class.PREEMPTED, True),
-        (Class.SUPERSEDED, False),  # it waits a second at least, whatever backoffSeconds says
         (Class.BAD_CONFIGURATION, False),
         (Class.BAD_DATA, False),
         (Class.DIVERGED, False),
@@ -114,6 +114,19 @@ def test_each_class_of_failure_has_its_end(stage: Stage, klass: Class, again: bo
     attempts = stage.trials()["source/55k"]["status"]["attempts"]
     assert [attempt.get("class") for attempt in attempts] == [klass, None][: 1 + again]
     assert (str(klass), "attempt 1: why") in stage.events()
+
+
+def test_what_was_superseded_waits_and_then_yields(stage: Stage) -> None:
+    stage.apply()
+    stage.prepare()
+    first = stage.job_of("source/55k")
+    stage.run(first)
+    stage.end(first, Outcome(klass=Class.SUPERSEDED, message="a newer claim"))
+    stage.look_until(functools.partial(_tried, stage, 2))
+    stage.look_until(lambda: bool(stage.pods(stage.job_of("source/55k", 2))))
+    (pod,) = stage.pods(stage.job_of("source/55k", 2))
+    told = {each["name"]: each.get("value", "") for each in pod["spec"]["containers"][0]["env"]}
+    assert '"yields":true' in told["SCALINGSWEEP_ATTEMPT"]
 
 
 def test_killed_for_memory_is_retried_once(stage: Stage) -> None:
@@ -168,12 +181,16 @@ def test_suspend_saves_and_resume_goes_on_without_spending_a_retry(stage: Stage)
         stage.settle()
         assert stage.condition("Suspended") == ("True", "Suspended")
         stage.edit(suspend=False)
-        stage.settle()
+        stage.look_until(functools.partial(_tried, stage, round_ + 1))
         assert stage.condition("Suspended") == ("False", "Resumed")
     prepares = {job["metadata"]["name"] for job in stage.items(resources.JOBS)}
     assert len(prepares) == 1, "prepare has nothing new to look at"
     stage.finish()
     assert stage.status().phase == "Complete"
+
+
+def _tried(stage: Stage, number: int) -> bool:
+    return bool(stage.attempt("source/55k")["number"] == number)
 
 
 def test_the_deadline_ends_it(stage: Stage) -> None:
@@ -212,9 +229,7 @@ def test_a_size_that_is_removed_stops_and_goes(stage: Stage) -> None:
     stage.edit(model={"sizes": ["27k"]})
     stage.prepare()
     assert job not in stage.jobs()
-    stage.gone(job)
-    stage.settle()
-    assert set(stage.trials()) == {"source/27k", "scratch/27k"}
+    stage.look_until(lambda: set(stage.trials()) == {"source/27k", "scratch/27k"})
     stage.finish()
     assert stage.status().progress == "3/3"
 

@@ -226,7 +226,10 @@ class Stage:
     # --- training-operator and kubelet
 
     def serve(self) -> None:
-        """Make the pods of PyTorchJobs that are not suspended, as training-operator does."""
+        """Let go of pods that are being deleted, as kubelet does, and make those of PyTorchJobs."""
+        for pod in self.items(resources.PODS):
+            if names.leaving(pod):
+                self.delete(resources.PODS, pod["metadata"]["name"], now=True)
         there = {pod["metadata"]["name"] for pod in self.items(resources.PODS)}
         for job in self.items(resources.PYTORCH_JOBS):
             if job["spec"]["runPolicy"].get("suspend") or names.leaving(job):
@@ -375,7 +378,7 @@ class Stage:
         query = {"gracePeriodSeconds": "0"} if now else {}
         path = resource.path(self.namespace, name)
         answer = self.client.ask("DELETE", path, {"propagationPolicy": "Background"}, **query)
-        assert answer.status in {200, 202}, answer.message
+        assert answer.status in {200, 202, 404}, answer.message
 
     def gone(self, job: str) -> None:
         """Kubelet lets go of the pods of a job that was deleted."""
