@@ -95,6 +95,7 @@ def observed(
         # the Job that made it is gone; what it wrote is not
         done = Attempt(started=started, ended=started, klass=Class.DONE, fitted=status.fitted)
         made[Job.FIT] = (done, *made.get(Job.FIT, ()))
+    counted = sum(ledger.gpu_seconds(trial.status) for trial in trials.values())
     listed = sum(attempt.gpu_seconds or 0.0 for each in made.values() for attempt in each)
     return Observed(
         plan=study.plan,
@@ -103,15 +104,14 @@ def observed(
         observed=_known(study.plan, found),
         ids={key: spec.id for key, spec in ids.items()},
         started=started,
-        spent_gpu_seconds=max(0.0, total_gpu_seconds(status, trials) - listed),
+        spent_gpu_seconds=max(0.0, total_gpu_seconds(status, counted) - listed),
         suspended_seconds=rested,
         refusal=study.refusal,
     )
 
 
-def total_gpu_seconds(status: SweepStatus, trials: Mapping[str, Trial]) -> float:
+def total_gpu_seconds(status: SweepStatus, listed: float) -> float:
     """GPU time of the whole sweep; that of trials which are gone was recorded while they were."""
-    listed = sum(ledger.gpu_seconds(trial.status) for trial in trials.values())
     gone = (status.usage.gpu_hours - status.usage.listed_gpu_hours) * 3600
     recorded = status.usage.listed_gpu_hours * 3600
     return max(0.0, gone) + max(listed, recorded)

@@ -84,8 +84,10 @@ def _counts(decision: Decision) -> TrialCounts:
 
 
 def _usage(former: SweepStatus, trials: Mapping[str, Trial]) -> Usage:
-    listed = sum(ledger.gpu_seconds(trial.status) for trial in trials.values())
-    total = observe.total_gpu_seconds(former, trials)
+    # what is recorded, which is written twice a minute: what is counted changes with every look,
+    # and each write of a status brings the next look about
+    listed = sum(ledger.gpu_seconds(trial.recorded) for trial in trials.values())
+    total = observe.total_gpu_seconds(former, listed)
     return Usage(gpu_hours=round(total / 3600, 4), listed_gpu_hours=round(listed / 3600, 4))
 
 

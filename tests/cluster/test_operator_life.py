@@ -117,7 +117,7 @@ def test_each_class_of_failure_has_its_end(stage: Stage, klass: Class, again: bo
 
 
 def test_what_was_superseded_waits_and_then_yields(stage: Stage) -> None:
-    stage.apply()
+    stage.apply(parallelTrialCount=100)
     stage.prepare()
     first = stage.job_of("source/55k")
     stage.run(first)
