@@ -2,34 +2,15 @@
 
 import functools
 import time
-from collections.abc import Iterator
 
 import pytest
-from hack.cluster.api import Api
 
 from scalingsweep.api.outcome import Class, Outcome
 from scalingsweep_operator import names, resources
-from support import apiserver, manifests
-from support import stage as stages
+from support import manifests
 from support.stage import Stage
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def ground(api_server: Api, server: apiserver.Client) -> Api:
-    """An API server that knows every kind."""
-    del server  # it has brought ours
-    stages.install(api_server)
-    return api_server
-
-
-@pytest.fixture
-def stage(ground: Api) -> Iterator[Stage]:
-    """A namespace of its own."""
-    client = apiserver.Client(ground.kubeconfig)
-    yield Stage(ground, client)
-    client.close()
 
 
 def test_from_apply_to_a_fitted_law(stage: Stage) -> None:

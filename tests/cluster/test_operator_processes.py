@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hack.cluster.api import Api
 
 from scalingsweep.api.outcome import Class, FitSummary, Outcome
 from scalingsweep_operator import names, resources
 from scalingsweep_operator.resources import Object
-from support import apiserver
 from support import stage as stages
 from support.stage import Stage
 
@@ -24,22 +22,6 @@ pytestmark = pytest.mark.cluster
 
 KILLS = 5
 SECONDS = 240.0
-
-
-@pytest.fixture(scope="module")
-def ground(api_server: Api, server: apiserver.Client) -> Api:
-    """An API server that knows every kind."""
-    del server  # it has brought ours
-    stages.install(api_server)
-    return api_server
-
-
-@pytest.fixture
-def stage(ground: Api) -> Iterator[Stage]:
-    """A namespace of its own."""
-    client = apiserver.Client(ground.kubeconfig)
-    yield Stage(ground, client)
-    client.close()
 
 
 class Operators:
