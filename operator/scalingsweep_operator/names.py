@@ -6,6 +6,7 @@ first one. An object of that name is ours only if its controller has our UID (`o
 
 from typing import Any
 
+from scalingsweep.api.attempt import MOST_NUMBER
 from scalingsweep_operator.resources import Object, Resource
 
 DOMAIN = "scalingsweep.dev"
@@ -27,6 +28,8 @@ TEMPLATES = f"{DOMAIN}/templates"
 """Annotation of every job: digest of what its pods are made from."""
 
 _ID_DIGITS = 8
+_DIGITS = 18
+"""Of a number that every status takes; an annotation may hold a quarter of a million."""
 
 
 def trial(sweep: str, trial_id: str) -> str:
@@ -35,7 +38,7 @@ def trial(sweep: str, trial_id: str) -> str:
 
 
 def attempt(trial_name: str, number: int) -> str:
-    """The PyTorchJob of an attempt at a trial; at most 35 + 9 + 5 characters."""
+    """The PyTorchJob of an attempt at a trial; at most 35 + 9 + 7 characters."""
     return f"{trial_name}-a{number}"
 
 
@@ -79,10 +82,12 @@ def leaving(child: Object) -> bool:
 
 
 def number(child: Object) -> int | None:
-    """The number of the attempt that a job or pod belongs to; None where it says none."""
-    return whole(child["metadata"].get("labels", {}).get(ATTEMPT, ""))
+    """The number of the attempt that a job or pod belongs to; None where it says none of ours."""
+    found = whole(child["metadata"].get("labels", {}).get(ATTEMPT, ""))
+    return found if found is not None and 1 <= found <= MOST_NUMBER else None
 
 
 def whole(text: str) -> int | None:
-    """The number that a label or annotation holds, if it holds one."""
-    return int(text) if text.isascii() and text.isdigit() else None
+    """The number that a label or annotation holds, if it holds one that a status can hold."""
+    written = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if written else None

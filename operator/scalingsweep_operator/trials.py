@@ -6,6 +6,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.errors import SpecError
@@ -127,7 +128,7 @@ def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
         job=uid,
         started=clock.made(job),
         nodes=state.nodes,
-        halvings=names.whole(notes.get(names.HALVINGS, "")) or 0,
+        halvings=min(names.whole(notes.get(names.HALVINGS, "")) or 0, MOST_HALVINGS),
         templates=notes.get(names.TEMPLATES, ""),
         evidence=Evidence(
             asked=_asked(notes.get(names.ASKED)),

@@ -7,6 +7,12 @@ from pydantic import Field
 from scalingsweep.api.storage import S3Location
 from scalingsweep.api.wire import Wire
 
+MOST_NUMBER = 99_999
+"""Of an attempt at one piece of work; it ends the names of its jobs, and those of pods and Services
+have 63 characters at most."""
+MOST_HALVINGS = 32
+"""Of a micro-batch: further ones would change nothing, no batch has so many sequences."""
+
 
 class Attempt(Wire):
     """Surroundings of one attempt: one PyTorchJob, or one local process group."""
@@ -15,7 +21,7 @@ class Attempt(Wire):
     """Name of the sweep: where observations and report go."""
     namespace: str = Field(default="local", max_length=63)
     """Its namespace; `local` on one machine."""
-    number: int = Field(default=1, ge=1)
+    number: int = Field(default=1, ge=1, le=MOST_NUMBER)
     """1 for the first attempt at this work."""
     yields: bool = False
     """Whether another attempt that is alive goes first: set for the one after a superseded one, or
@@ -37,7 +43,7 @@ class Attempt(Wire):
     micro_batch: int | None = Field(default=None, ge=1)
     """Most sequences in one forward pass of one rank, whose share is cut in equal parts; left out,
     as many as have their logits in a quarter of a gigabyte (2 GB on a GPU)."""
-    halvings: int = Field(default=0, ge=0, le=32)
+    halvings: int = Field(default=0, ge=0, le=MOST_HALVINGS)
     """How often the micro-batch is halved (and the accumulation doubled), after attempts that ran
     out of device memory."""
     checkpoint_minutes: float = Field(default=10, gt=0)

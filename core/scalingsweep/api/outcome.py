@@ -77,9 +77,9 @@ class FittedLaw(Wire):
 class FitSummary(Wire):
     """What a fit put into S3, in short."""
 
-    observations: int = Field(ge=0)
+    observations: int = Field(ge=0, le=10**9)
     """Rows that were fitted."""
-    missing: int = Field(ge=0)
+    missing: int = Field(ge=0, le=10**9)
     """Planned observations that are not there."""
     laws: tuple[FittedLaw, ...] = Field(default=(), max_length=32)
     """Fitted parameters with their intervals."""

@@ -15,17 +15,17 @@ class PreparedCorpus(Wire):
     """Digest of the training split's tokens."""
     validation: Digest
     """Digest of the held-out split's tokens."""
-    tokens: int = Field(ge=1)
+    tokens: int = Field(ge=1, le=10**18)
     """Tokens of the training split."""
-    bytes: int = Field(ge=1)
+    bytes: int = Field(ge=1, le=10**18)
     """UTF-8 bytes of the training split's documents."""
-    documents: int = Field(ge=1)
+    documents: int = Field(ge=1, le=10**18)
     """Documents of the training split."""
-    validation_tokens: int = Field(ge=1)
+    validation_tokens: int = Field(ge=1, le=10**18)
     """Tokens of the held-out split."""
-    validation_bytes: int = Field(ge=1)
+    validation_bytes: int = Field(ge=1, le=10**18)
     """UTF-8 bytes of the held-out split's documents."""
-    duplicates: int = Field(default=0, ge=0)
+    duplicates: int = Field(default=0, ge=0, le=10**18)
     """Documents left out because the same text was there already."""
 
 
@@ -45,7 +45,7 @@ class Prepared(Wire):
     """One per corpus of the manifest, in its order."""
     tokenizer: Digest
     """Digest of tokenizer.json."""
-    vocab_size: int = Field(ge=2)
+    vocab_size: int = Field(ge=2, le=10**9)
     """Its vocabulary."""
     checkpoints: tuple[PreparedCheckpoint, ...] = Field(default=(), max_length=64)
     """One per given source checkpoint."""

@@ -5,13 +5,14 @@ it, what cannot be observed again: attempts, their classes, the GPU time that th
 """
 
 import enum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from scalingsweep.api import cluster
+from scalingsweep.api.attempt import MOST_HALVINGS, MOST_NUMBER
 from scalingsweep.api.outcome import Class
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.api.wire import Wire
@@ -34,7 +35,7 @@ class TrialPhase(enum.StrEnum):
 class TrialAttempt(Wire):
     """One try: one PyTorchJob."""
 
-    number: int = Field(ge=1)
+    number: int = Field(ge=1, le=MOST_NUMBER)
     """1 for the first; the job's name ends in it."""
     start_time: pydantic.AwareDatetime
     """When its job was asked for."""
@@ -50,24 +51,24 @@ class TrialAttempt(Wire):
     """Whether it was told to stop, by an edit or a limit: it spends no retry."""
     message: str = Field(default="", max_length=1024)
     """What it said at its end."""
-    step: int | None = Field(default=None, ge=0)
+    step: int | None = Field(default=None, ge=0, le=10**18)
     """The step that it had saved when it left."""
-    budgets: tuple[int, ...] = Field(default=(), max_length=64)
+    budgets: tuple[Annotated[int, Field(ge=1, le=10**18)], ...] = Field(default=(), max_length=64)
     """Tokens D whose results it said are complete in S3."""
-    gpu_seconds: float = Field(default=0, ge=0)
+    gpu_seconds: float = Field(default=0, ge=0, le=10**15)
     """GPU time of its pods so far."""
     counted_time: pydantic.AwareDatetime | None = None
     """Until when gpuSeconds counts."""
-    halvings: int = Field(default=0, ge=0, le=32)
+    halvings: int = Field(default=0, ge=0, le=MOST_HALVINGS)
     """How often the micro-batch was halved for it."""
 
 
 class TrialProgress(Wire):
     """How far a running trial is, as its rank 0 last told."""
 
-    step: int = Field(ge=0)
+    step: int = Field(ge=0, le=10**18)
     """Optimizer steps done."""
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1, le=10**18)
     """Optimizer steps in all, decays included."""
     tokens: str = Field(max_length=32)
     """Tokens done, of all: 1.3B/2B."""
@@ -85,7 +86,7 @@ class TrialProgress(Wire):
 class TrialResult(Wire):
     """The loss at the end of one budget."""
 
-    tokens: int = Field(ge=1)
+    tokens: int = Field(ge=1, le=10**18)
     """D."""
     loss: float = Field(ge=0)
     """On the held-out text of the arm's own corpus, nats per token."""
@@ -94,7 +95,7 @@ class TrialResult(Wire):
 class TrialStatus(Wire):
     """What the operator says of a trial."""
 
-    observed_generation: int = Field(default=0, ge=0)
+    observed_generation: int = Field(default=0, ge=0, le=10**18)
     """Generation of the spec that all below was judged by."""
     phase: TrialPhase | None = None
     """Where it stands."""
@@ -102,7 +103,7 @@ class TrialStatus(Wire):
     """Why, in one line."""
     attempts: tuple[TrialAttempt, ...] = Field(default=(), max_length=128)
     """The newest attempts, oldest first."""
-    earlier_gpu_seconds: float = Field(default=0, ge=0)
+    earlier_gpu_seconds: float = Field(default=0, ge=0, le=10**15)
     """GPU time of attempts that are no longer listed."""
     progress: TrialProgress | None = None
     """How far it is."""

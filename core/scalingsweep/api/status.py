@@ -133,7 +133,7 @@ class Condition(Wire):
     """Why, in one word."""
     message: str = Field(default="", max_length=1024)
     """Why, in a sentence that names the mend."""
-    observed_generation: int = Field(ge=0)
+    observed_generation: int = Field(ge=0, le=10**18)
     """Generation of the spec that it was judged by."""
     last_transition_time: pydantic.AwareDatetime
     """When `status` last changed."""
@@ -142,24 +142,24 @@ class Condition(Wire):
 class TrialCounts(Wire):
     """How many trials stand where."""
 
-    planned: int = Field(ge=0)
+    planned: int = Field(ge=0, le=10**9)
     """All trials of the plan."""
-    pending: int = Field(default=0, ge=0)
+    pending: int = Field(default=0, ge=0, le=10**9)
     """May start when there is room, or wait for their source or a back-off."""
-    running: int = Field(default=0, ge=0)
+    running: int = Field(default=0, ge=0, le=10**9)
     """Have an attempt that has not ended, those in a queue included."""
-    succeeded: int = Field(default=0, ge=0)
+    succeeded: int = Field(default=0, ge=0, le=10**9)
     """Have all their results in S3."""
-    failed: int = Field(default=0, ge=0)
+    failed: int = Field(default=0, ge=0, le=10**9)
     """Are given up."""
-    skipped: int = Field(default=0, ge=0)
+    skipped: int = Field(default=0, ge=0, le=10**9)
     """Cannot run, for their source failed."""
 
 
 class PlanSummary(Wire):
     """What the whole study is."""
 
-    observations: int = Field(ge=0)
+    observations: int = Field(ge=0, le=10**9)
     """Losses that the laws are fitted to."""
     flops: float = Field(ge=0)
     """Σ 6 N D over the observations."""
@@ -172,16 +172,16 @@ class PlanSummary(Wire):
 class Usage(Wire):
     """What was used; it never falls, whatever is deleted."""
 
-    gpu_hours: float = Field(default=0, ge=0)
+    gpu_hours: float = Field(default=0, ge=0, le=10**12)
     """GPU-hours of all attempts, those in vain included."""
-    listed_gpu_hours: float = Field(default=0, ge=0)
+    listed_gpu_hours: float = Field(default=0, ge=0, le=10**12)
     """Of these, what the ScalingTrials that are there account for: the rest is of deleted ones."""
 
 
 class SweepStatus(Wire):
     """What the operator says of a sweep."""
 
-    observed_generation: int = Field(default=0, ge=0)
+    observed_generation: int = Field(default=0, ge=0, le=10**18)
     """Generation of the spec that all below was judged by."""
     phase: Phase | None = None
     """Where it stands."""
