@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from scalingsweep import decide, quantity
 from scalingsweep.api.outcome import Class
@@ -16,6 +16,10 @@ from scalingsweep_operator.studies import Study
 from scalingsweep_operator.trials import Trial
 from scalingsweep_operator.work import JobAttempt
 
+_T = TypeVar("_T")
+MOST_BUDGETS = 64
+MOST_CORPORA = 16
+"""As many as a TrialSpec takes."""
 REFRESH_SECONDS = 30.0
 """How old counted GPU time and progress may be: each write wakes whoever watches."""
 
@@ -84,17 +88,26 @@ def _substance(status: TrialStatus) -> TrialStatus:
 
 
 def grown(there: TrialSpec, asked: TrialSpec) -> dict[str, Any] | None:
-    """What a ScalingTrial's spec must be changed in to ask for all of it; None where it does."""
+    """What a ScalingTrial's spec must be changed in to ask for all of it; None where it does.
+
+    What it holds can never be taken out again. When it is full the rest is left out: workers are
+    told what is asked now (`orders.pytorch_job`), and the spec is for people and for `kubectl`.
+    """
     changed: dict[str, Any] = {}
-    budgets = sorted({*there.budgets, *asked.budgets})
-    validation = list(dict.fromkeys([*there.validation, *asked.validation]))
-    if budgets != list(there.budgets):
-        changed["budgets"] = budgets
-    if validation != list(there.validation):
+    # the longest first: of that one a trial that has succeeded shows the loss
+    budgets = _with(there.budgets, sorted(asked.budgets, reverse=True), most=MOST_BUDGETS)
+    validation = _with(there.validation, asked.validation, most=MOST_CORPORA)
+    if len(budgets) > len(there.budgets):
+        changed["budgets"] = sorted(budgets)
+    if len(validation) > len(there.validation):
         changed["validation"] = validation
     if asked.max_epochs != there.max_epochs:
         changed["maxEpochs"] = asked.max_epochs
     return changed or None
+
+
+def _with(there: Iterable[_T], asked: Iterable[_T], *, most: int) -> list[_T]:
+    return list(dict.fromkeys([*there, *asked]))[:most]
 
 
 def unplanned(trials: Mapping[str, Trial], specs: Mapping[Key, TrialSpec]) -> Iterator[str]:
