@@ -9,7 +9,7 @@ from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.plan import Key
 from scalingsweep.world import Job, Start, Stop
-from scalingsweep_operator import clock, decided, events, faults, ledger, names, orders, resources
+from scalingsweep_operator import decided, events, faults, ledger, names, orders, resources
 from scalingsweep_operator.api import Api
 from scalingsweep_operator.case import Case
 from scalingsweep_operator.metrics import Metrics
@@ -149,13 +149,8 @@ class Hands:
         await self._keep_spec(name, spec)
         status = self._statuses[name]
         number = max((each.number for each in status.attempts), default=0) + 1
-        attempt = TrialAttempt(
-            number=number, start_time=clock.stamp(self._case.now), halvings=start.halvings
-        )
-        await self._write(
-            name,
-            ledger.shortened(status.model_copy(update={"attempts": (*status.attempts, attempt)})),
-        )
+        begun = ledger.begun(status, number, halvings=start.halvings, now=self._case.now)
+        await self._write(name, begun)
 
     async def _keep_spec(self, name: str, spec: TrialSpec) -> None:
         """The ScalingTrial is there, and asks for at least what is asked now."""

@@ -7,6 +7,7 @@ Pods and jobs vanish; what they said, and the GPU time that they used, stays her
 import dataclasses
 from collections.abc import Mapping
 
+from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.outcome import Class
 from scalingsweep.api.scalingtrial import TrialAttempt, TrialResult, TrialStatus
 from scalingsweep_operator import clock, ending
@@ -67,6 +68,22 @@ def _results(status: TrialStatus, seen: Mapping[int, Seen], now: float) -> tuple
             pairs = zip(outcome.budgets, outcome.losses, strict=True)
             known = {D: TrialResult(tokens=D, loss=loss) for D, loss in pairs} | known
     return tuple(known[D] for D in sorted(known)[-_MOST_RESULTS:])
+
+
+def begun(status: TrialStatus, number: int, *, halvings: int, now: float) -> TrialStatus:
+    """The status with one more attempt, whose job has yet to be made.
+
+    Args:
+        status: as it was recorded.
+        number: the attempt's.
+        halvings: of its micro-batch; past the most nothing is left to halve.
+        now: the time.
+    """
+    attempt = TrialAttempt(
+        number=number, start_time=clock.stamp(now), halvings=min(halvings, MOST_HALVINGS)
+    )
+    attempts = (*status.attempts, attempt)
+    return shortened(status.model_copy(update={"attempts": attempts, "message": ""}))
 
 
 def unmade(attempt: TrialAttempt) -> bool:
