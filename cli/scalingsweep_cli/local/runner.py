@@ -7,7 +7,7 @@ says. Kill this process at any instruction: the next run goes on from the journa
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,13 +82,28 @@ class Runner:
         storage: Opened,
         reporter: Reporter,
         interrupt: Interrupt,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Take what a run needs.
+
+        Args:
+            study: what is run.
+            record: its journal.
+            storage: where its workers keep what they make.
+            reporter: where it is watched.
+            interrupt: what the user's signals have asked for.
+            now: the clock; a recorded trace is replayed by its own.
+            sleep: what is done between two looks.
+        """
         self._study = study
         self._journal = record
         self._storage = storage
         self._reporter = reporter
         self._interrupt = interrupt
-        self._crew = Crew(study, record, storage, time.time)
+        self._now = now
+        self._sleep = sleep
+        self._crew = Crew(study, record, storage, now)
         self._prepared: Prepared | None = None
         self._specs: dict[Key, TrialSpec] = {}
         self._last: dict[Work, Ended] = {}
@@ -101,10 +116,10 @@ class Runner:
             SpecError: prepare, or the text that it found, says that the manifest must be edited.
             TransientError: the journal cannot be written, or the storage does not come back.
         """
-        left = crews.settle(self._study, self._journal, time.time)
+        left = crews.settle(self._study, self._journal, self._now)
         if left:
             self._reporter.note(f"ended {left} processes that an earlier run had left behind")
-        self._journal.begin(time.time())
+        self._journal.begin(self._now())
         self._earlier_gpu_seconds = self._journal.earlier_gpu_seconds()
         try:
             return self._loop()
@@ -115,14 +130,14 @@ class Runner:
         while self._interrupt.number is None:
             self._observe()
             observed = self._observed()
-            decision = decide.decide(observed, time.time())
+            decision = decide.decide(observed, self._now())
             self._act(decision, observed)
             self._show(decision)
             if decision.finished and not self._crew.running:
                 return self._end(decision)
             if decision.phase is Phase.SUSPENDED and not self._crew.running:
                 return self._end(decision)
-            time.sleep(PAUSE_SECONDS)
+            self._sleep(PAUSE_SECONDS)
         return dataclasses.replace(self._end(self._stop()), interrupted=True)
 
     def _observe(self) -> None:
@@ -195,9 +210,9 @@ class Runner:
             for ended in self._crew.reap():
                 self._last[ended.order.work] = ended
                 self._reporter.ended(ended)
-            self._show(decide.decide(self._observed(), time.time()), stopping=True)
-            time.sleep(PAUSE_SECONDS)
-        return decide.decide(self._observed(), time.time())
+            self._show(decide.decide(self._observed(), self._now()), stopping=True)
+            self._sleep(PAUSE_SECONDS)
+        return decide.decide(self._observed(), self._now())
 
     def _leave(self) -> None:
         """Whatever went wrong, no process outlives the run."""
@@ -206,7 +221,7 @@ class Runner:
             if self._interrupt.times > 1:
                 self._crew.kill_all()
             self._crew.reap()
-            time.sleep(PAUSE_SECONDS)
+            self._sleep(PAUSE_SECONDS)
 
     def _end(self, decision: Decision) -> End:
         prepare, fit = self._last.get(Job.PREPARE), self._last.get(Job.FIT)
