@@ -18,7 +18,7 @@ from scalingsweep.store import Patience, Store
 from scalingsweep_trainer import drill, environment
 from scalingsweep_trainer import log as worker_log
 from scalingsweep_trainer.data import shards
-from scalingsweep_trainer.prepare import checkpoints, corpora
+from scalingsweep_trainer.prepare import checkpoints, corpora, tokenizer
 
 _FIRST_SECONDS = 30.0
 """For how long prepare asks a storage that has never answered."""
@@ -56,7 +56,12 @@ def run(variables: Mapping[str, str]) -> Outcome:
         corpora=text.corpora,
         tokenizer=text.tokenizer,
         vocab_size=text.vocab_size,
-        checkpoints=checkpoints.look(planned, store=store, base=base),
+        checkpoints=checkpoints.look(
+            planned,
+            store=store,
+            base=base,
+            tokenizer=store.get_json(tokenizer.key(text.tokenizer)),
+        ),
     )
     observed = resolve.to_bitmap(_existing(planned, prepared, store))
     return Outcome(

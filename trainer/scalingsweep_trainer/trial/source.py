@@ -4,19 +4,18 @@ Only weights are taken over: optimizer, step, data position and learning rate st
 """
 
 import contextlib
-import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, assert_never
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from scalingsweep.api.shape import Shape
 from scalingsweep.api.trial import InitFromTrial, InitFromUri, TrialSpec
 from scalingsweep.errors import DataError, SpecError
 from scalingsweep.store import Missing, Store
-from scalingsweep_trainer.prepare import checkpoints
+from scalingsweep_trainer.prepare import checkpoints, matching
 from scalingsweep_trainer.trial import checkpoint, itinerary, layout, weights
 from scalingsweep_trainer.trial.itinerary import Saved
 from scalingsweep_trainer.trial.state import State
@@ -96,22 +95,11 @@ def _from_trial(state: State, spec: TrialSpec, init: InitFromTrial, store: Store
             f"was trained with tokenizer {source.tokenizer}, not with {spec.tokenizer}: its "
             "weights mean other tokens; give a source of this study's tokenizer",
         )
-    _same(source.shape.to_wire(), spec.shape.to_wire(), f"trial {init.trial}")
+    matching.same(source.shape.to_wire(), spec.shape.to_wire(), f"trial {init.trial}")
     saved = place(source, init.tokens, init.checkpoint, checkpoint.found(store, init.trial))
     snapshot = state.empty(weights_only=True)
     checkpoint.load(store, init.trial, saved, snapshot, state.ranks)
     state.restore(snapshot)
-
-
-def _same(theirs: Mapping[str, Any], ours: Mapping[str, Any], where: str) -> None:
-    """Refuse a checkpoint that differs from the shape in anything but the context's length."""
-    for field in sorted({*theirs, *ours} - {"contextLength"}):
-        if theirs.get(field) != ours.get(field):
-            raise DataError(
-                where,
-                f"has {field} {theirs.get(field)}, the trial's model {ours.get(field)}: "
-                "give a checkpoint of this shape",
-            )
 
 
 def _same_digest(folder: Path, init: InitFromUri, store: Store) -> None:
@@ -124,38 +112,20 @@ def _same_digest(folder: Path, init: InitFromUri, store: Store) -> None:
 def _same_tokenizer(folder: Path, spec: TrialSpec, uri: str, store: Store) -> None:
     """Where a tokenizer lies beside the weights, its tokens must be the study's."""
     try:
-        theirs = _tokens(json.loads((folder / "tokenizer.json").read_bytes()))
+        theirs = (folder / "tokenizer.json").read_bytes()
     except FileNotFoundError:
         return  # sizes are compared all the same
-    except ValueError:
-        raise DataError(uri, "has a tokenizer.json that is none; mend or remove it") from None
-    ours = _tokens(store.get_json(layout.tokenizer(spec.tokenizer)))
-    if theirs != ours:
-        raise DataError(
-            uri,
-            "has another tokenizer than this study: its weights mean other tokens; write "
-            "`tokenizer: {uri: …}` with the checkpoint's tokenizer.json",
-        )
-
-
-def _tokens(tokenizer: Any) -> dict[int, str]:
-    """The token of each id, of a tokenizer.json; what a file formats otherwise is no difference."""
-    try:
-        model = tokenizer["model"]["vocab"]
-        pairs = (
-            model.items() if isinstance(model, dict) else ((k[0], n) for n, k in enumerate(model))
-        )
-        found = {int(number): str(token) for token, number in pairs}
-        added = tokenizer.get("added_tokens") or []
-        return found | {int(one["id"]): str(one["content"]) for one in added}
-    except (AttributeError, KeyError, TypeError):
-        raise ValueError("no tokenizer") from None
+    matching.same_tokenizer(theirs, store.get_json(layout.tokenizer(spec.tokenizer)), uri)
 
 
 def _from_folder(state: State, shape: Shape, folder: Path, uri: str) -> None:
     from safetensors import SafetensorError, safe_open
 
-    _same_config(folder / "config.json", shape, uri)
+    try:
+        config = (folder / "config.json").read_bytes()
+    except OSError:
+        config = b""
+    matching.same_config(config, shape, uri)
     missing = dict(state.parameters)
     try:
         for file in sorted(folder.glob("*.safetensors")):
@@ -174,53 +144,6 @@ def _from_folder(state: State, shape: Shape, folder: Path, uri: str) -> None:
         raise DataError(uri, f"holds a damaged safetensors file: {error}") from None
     if missing:
         raise DataError(uri, f"lacks {min(missing)}, and {len(missing) - 1} more; give all weights")
-
-
-def _same_config(path: Path, shape: Shape, uri: str) -> None:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise DataError(uri, "has no readable config.json; give a Hugging Face folder") from None
-    rope = found.get("rope_parameters") or {}
-    heads = found.get("num_attention_heads", 0)
-    theirs = {
-        "model_type": found.get("model_type"),
-        "vocab_size": found.get("vocab_size"),
-        "hidden_size": found.get("hidden_size"),
-        "intermediate_size": found.get("intermediate_size"),
-        "num_hidden_layers": found.get("num_hidden_layers"),
-        "num_attention_heads": heads,
-        "num_key_value_heads": found.get("num_key_value_heads") or heads,
-        "head_dim": found.get("head_dim") or shape.hidden_size // shape.heads,
-        "hidden_act": found.get("hidden_act", "silu"),
-        "attention_bias": found.get("attention_bias", False),
-        "mlp_bias": found.get("mlp_bias", False),
-        "tie_word_embeddings": found.get("tie_word_embeddings", False),
-        # transformers < 5 wrote these two at the top
-        "rope_theta": rope.get("rope_theta", found.get("rope_theta", 10_000.0)),
-        "rope_type": rope.get(
-            "rope_type", (found.get("rope_scaling") or {}).get("type", "default")
-        ),
-        "rms_norm_eps": found.get("rms_norm_eps", 1e-6),
-    }
-    ours = {
-        "model_type": shape.family,
-        "vocab_size": shape.vocab_size,
-        "hidden_size": shape.hidden_size,
-        "intermediate_size": shape.intermediate_size,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "head_dim": shape.hidden_size // shape.heads,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "tie_word_embeddings": shape.tied_embeddings,
-        "rope_theta": shape.rope_theta,
-        "rope_type": "default",
-        "rms_norm_eps": shape.norm_eps,
-    }
-    _same(theirs, ours, f"{uri} config.json")
 
 
 @contextmanager
