@@ -1,7 +1,7 @@
 """One recorded study, replayed through both shells: they must see it alike, and decide alike.
 
 tests/data/trace.json was recorded from `scalingsweep run` (tests/support/record.py). What differs
-by nature is not compared: ids of GPUs, clocks that count in whole seconds, when to look again.
+by nature is not compared: ids of GPUs, words on an end that left none, when to look again.
 """
 
 import collections
@@ -63,9 +63,6 @@ def test_both_shells_see_the_same_attempts(local: list[Seen], cluster: list[Seen
 
 
 def test_both_shells_count_the_same_gpu_time(local: list[Seen], cluster: list[Seen]) -> None:
-    attempts = 0
     for point, here, there in zip(POINTS, local, cluster, strict=True):
-        # the cluster's times are whole seconds: each attempt may be off by one at either end
-        assert here.gpu_seconds == pytest.approx(there.gpu_seconds, abs=2 * attempts + 1e-6)
-        attempts += sum("start" in action for action in point["decision"]["actions"])
+        assert here.gpu_seconds == there.gpu_seconds, f"at {point['at']} s"
     assert local[-1].gpu_seconds > 100

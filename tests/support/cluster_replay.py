@@ -38,6 +38,7 @@ async def _look_on(trace: dict[str, Any], ear: replays.Ear, clock: Any) -> None:
             api=cast("Api", api), settings=Settings(worker_image="worker:1"), metrics=Metrics()
         )
         await operator.reconcile(metadata["namespace"], metadata["name"])
+        api.let_go()
         if ear.seen[-1].decision != point["decision"]:
             return
 

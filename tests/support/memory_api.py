@@ -98,7 +98,7 @@ class MemoryApi:
         return [pod for pod in pods if pod["status"]["phase"] == "Running"]
 
     def end(self, pod: Object, exit_code: int, message: str) -> None:
-        """A pod's worker ends; one that was told to leave is gone with that."""
+        """A pod's worker ends."""
         state = {
             "exitCode": exit_code,
             "reason": "Completed" if exit_code == 0 else "Error",
@@ -107,8 +107,13 @@ class MemoryApi:
         }
         pod["status"]["phase"] = "Succeeded" if exit_code == 0 else "Failed"
         pod["status"]["containerStatuses"][0]["state"] = {"terminated": state}
-        if names.leaving(pod):
-            del self._of(resources.PODS)[pod["metadata"]["name"]]
+
+    def let_go(self) -> None:
+        """Pods that were told to leave, and have ended, are gone."""
+        pods = self._of(resources.PODS)
+        for name, pod in list(pods.items()):
+            if names.leaving(pod) and pod not in self.alive():
+                del pods[name]
 
     def _make_pod(self, resource: Resource, job: Object, kind: str, template: Object) -> None:
         metadata = copy.deepcopy(template["metadata"])

@@ -79,7 +79,7 @@ def manifest() -> dict[str, Any]:
         "parallelTrialCount": 2,
         "maxFailedTrialCount": 1,
         "onMaxFailed": "Stop",
-        "retry": {"limit": 2, "backoffSeconds": 3},
+        "retry": {"limit": 2, "backoffSeconds": 1},
         "fit": {"bootstrap": 100, "identifiability": "Warn"},
         "storage": {"s3": {"bucket": "studies", "credentialsSecret": "s3"}},
     }
@@ -97,25 +97,25 @@ class Recorder:
     def __init__(self) -> None:
         self.points: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
-        self._now = self._first = round(time.time(), 3)
+        self._now = self._first = int(time.time())
         self._numbers: dict[str, int] = {}
         self._decide, self._judge = decide.decide, ending.judge
 
     def now(self) -> float:
-        """One look has one time."""
+        """One look has one time, in whole seconds as a cluster counts them."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
         """Let time pass, which only happens between two looks."""
         time.sleep(seconds)
-        self._now = round(time.time(), 3)
+        self._now = int(time.time())
 
     def decide(self, observed: Observed, now: float) -> Decision:
         """Decide, and write down what is new."""
         decision = self._decide(observed, now)
         told = traces.decision(decision)
         if self._events or not self.points or self.points[-1]["decision"] != told:
-            at = round(now - self._first, 3)
+            at = int(now) - self._first
             self.points.append({"at": at, "events": self._events, "decision": told})
             self._events = []
         return decision
