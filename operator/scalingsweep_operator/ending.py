@@ -39,6 +39,8 @@ class Evidence:
     """Whether its job is held in a queue."""
     failed: str | None = None
     """What its job says of its failure, if it failed."""
+    succeeded: bool = False
+    """Whether its job says that it ended well; what came of it stands in a pod's word alone."""
     since: float
     """From when on it waits for its pods to run: when its job was made, or left the queue."""
     complete_since: float | None = None
@@ -103,7 +105,11 @@ def _without_words(
     if replaced or lost:
         what = f"pod {(replaced or lost)[0].name} was lost"
         yield Outcome(klass=Class.PREEMPTED, message=what, step=evidence.step)
-    if evidence.failed is not None:
+    if not evidence.pods and _ended_unheard(evidence):
+        what = "its job ended, and its pods are gone with what they said"
+        yield Outcome(klass=Class.PREEMPTED, message=what, step=evidence.step)
+    speaks = evidence.job is not None and any(pod.alive(now) for pod in evidence.pods)
+    if evidence.failed is not None and not speaks:  # a Job's one pod: it may still say why
         words = f"its job failed: {verdict.printable(evidence.failed)}"
         yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
     late = start_deadline is not None and now - evidence.since >= start_deadline
@@ -112,6 +118,11 @@ def _without_words(
         text = f": {why.reason}: {verdict.printable(why.message)}" if why else ""
         words = f"its pods did not all run within {start_deadline:g} s{text}"
         yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
+
+
+def _ended_unheard(evidence: Evidence) -> bool:
+    """Whether there were pods. A PyTorchJob may fail before it has any; a Job fails by its pod."""
+    return evidence.succeeded or (evidence.job is not None and evidence.failed is not None)
 
 
 def _words(evidence: Evidence) -> list[tuple[Vitals, Word]]:

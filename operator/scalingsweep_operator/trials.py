@@ -136,6 +136,7 @@ def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
             gone=names.leaving(job),
             suspended=state.suspended,
             failed=state.message if state.finished is Finished.FAILED else None,
+            succeeded=state.finished is Finished.SUCCEEDED,
             since=state.released or clock.made(job),
         ),
     )

@@ -61,7 +61,7 @@ class Vitals:
     """How the worker ended, if it has."""
     waiting: Waiting | None
     disrupted: bool
-    """Whether the cluster takes it away: preemption, eviction, a lost node."""
+    """Whether it was taken away: preemption, eviction, a lost node, or somebody's delete."""
     deadline: float | None
     """When it must be gone at the latest, once it is being deleted."""
     over: bool
@@ -91,6 +91,7 @@ def read(pod: Object, gpu_resources: Collection[str]) -> Vitals:
     state = container.get("state", {})
     created = clock.seconds(metadata["creationTimestamp"])
     assert created is not None
+    word = _word(state.get("terminated"), status, created)
     return Vitals(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -102,9 +103,10 @@ def read(pod: Object, gpu_resources: Collection[str]) -> Vitals:
         created=created,
         held_from=clock.seconds(status.get("startTime")),
         running="running" in state,
-        word=_word(state.get("terminated"), status, created),
+        word=word,
         waiting=_waiting(status, state),
-        disrupted=_condition(status, "DisruptionTarget").get("status") == "True",
+        disrupted=_condition(status, "DisruptionTarget").get("status") == "True"
+        or _ended_by_delete(metadata, word),
         deadline=clock.seconds(metadata.get("deletionTimestamp")),
         over=status.get("phase") in {"Succeeded", "Failed"},
         gpus=_gpus(pod, gpu_resources),
@@ -136,6 +138,14 @@ def _word(terminated: Object | None, status: Object, created: float) -> Word | N
     at = clock.seconds(_condition(status, "Ready").get("lastTransitionTime"))
     said = status.get("message", "")
     return Word(at=at or created, exit_code=1, reason=status.get("reason", ""), message=said)
+
+
+def _ended_by_delete(metadata: Object, word: Word | None) -> bool:
+    """Whether the worker ended after its pod was told to go; a delete leaves no condition."""
+    deadline = clock.seconds(metadata.get("deletionTimestamp"))
+    if deadline is None or word is None:
+        return False
+    return word.at >= deadline - float(metadata.get("deletionGracePeriodSeconds") or 0)
 
 
 def _waiting(status: Object, state: Object) -> Waiting | None:

@@ -45,7 +45,14 @@ def _job_attempt(item: Object, role: Job, gathered: Gathered, now: float) -> Job
     pods = gathered.pods.get(item["metadata"]["uid"], ())
     made = clock.made(item)
     failed = state.message if state.finished is Finished.FAILED else None
-    evidence = Evidence(job=role, pods=pods, gone=names.leaving(item), failed=failed, since=made)
+    evidence = Evidence(
+        job=role,
+        pods=pods,
+        gone=names.leaving(item),
+        failed=failed,
+        succeeded=state.finished is Finished.SUCCEEDED,
+        since=made,
+    )
     outcome = ending.judge(evidence, now)
     leaving = any(pod.alive(now) for pod in pods)
     over = outcome is not None and not leaving

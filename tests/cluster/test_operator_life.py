@@ -74,6 +74,22 @@ def test_prepare_that_finds_bad_data_ends_the_sweep(stage: Stage) -> None:
     assert not stage.jobs()
 
 
+@pytest.mark.parametrize("role", ["prepare", "fit"])
+def test_a_job_whose_pod_is_taken_away_without_a_word_spends_no_retry(
+    stage: Stage, role: str
+) -> None:
+    stage.apply(retry={"limit": 0, "backoffSeconds": 0}, parallelTrialCount=100)
+    stage.look()
+    if role == "fit":
+        stage.prepare()
+        stage.train()
+    job = stage.role_job(role)
+    (pod,) = stage.pods(job)
+    stage.delete(resources.PODS, pod["metadata"]["name"], now=True)
+    stage.look_until(lambda: stage.newest(role) not in {job, ""})
+    assert stage.status().phase == {"prepare": "Preparing", "fit": "Fitting"}[role]
+
+
 @pytest.mark.parametrize(
     ("klass", "again"),
     [

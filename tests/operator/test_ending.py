@@ -160,6 +160,24 @@ def test_pods_that_never_all_run() -> None:
     assert klass(pod(), one, complete_since=None, since=NOW - 600) is Class.INFRASTRUCTURE
 
 
+@pytest.mark.parametrize("job", Job)
+def test_a_job_whose_pod_was_taken_away_with_its_word_is_no_failure(job: Job) -> None:
+    failed = "BackoffLimitExceeded: it has no pod any more"
+    assert klass(job=job, failed=failed) is Class.PREEMPTED
+    assert klass(pod(deadline=NOW + 20), job=job, failed=failed) is None, "it may still speak"
+    assert klass(pod(deadline=NOW - 60), job=job, failed=failed) is Class.PREEMPTED
+    spoken = ended(said=Outcome(klass=Class.BAD_DATA), deadline=NOW + 20)
+    assert klass(spoken, job=job, failed=failed) is Class.BAD_DATA
+    silent = ended(exit_code=1)
+    assert klass(silent, job=job, failed=failed) is Class.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize("job", [None, *Job])
+def test_a_success_that_nobody_has_heard_of_is_none(job: Job | None) -> None:
+    assert klass(job=job, succeeded=True) is Class.PREEMPTED
+    assert klass(pod(), job=job, succeeded=True) is None, "kubelet has yet to write what it said"
+
+
 def test_a_jobs_answer_must_be_there() -> None:
     assert klass(ended(said=done()), job=Job.FIT, asked=None) is Class.INFRASTRUCTURE
 

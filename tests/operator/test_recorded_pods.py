@@ -8,7 +8,7 @@ import pytest
 from scalingsweep.api.outcome import Class
 from scalingsweep.api.status import Reason
 from scalingsweep.world import Job
-from scalingsweep_operator import ending, vitals
+from scalingsweep_operator import clock, ending, vitals
 from scalingsweep_operator.ending import Evidence
 from scalingsweep_operator.vitals import Vitals
 
@@ -43,6 +43,26 @@ def _class(name: str, job: Job | None = None) -> Class | None:
 )
 def test_how_it_ended(name: str, klass: Class | None) -> None:
     assert _class(name) is klass
+
+
+@pytest.mark.parametrize(
+    ("seconds", "klass"),
+    [(20, Class.PREEMPTED), (60, Class.INFRASTRUCTURE)],
+    ids=["in it", "before"],
+)
+def test_silence_in_the_grace_of_a_delete_is_the_deletes(seconds: int, klass: Class) -> None:
+    """By hand, without a condition that tells of it."""
+    silent = RECORDED["silent"]
+    word = vitals.read(silent, GPUS).word
+    assert word is not None
+    deleted = {
+        "deletionTimestamp": clock.stamp(word.at + seconds).isoformat(),
+        "deletionGracePeriodSeconds": 30,
+    }
+    pod = vitals.read({**silent, "metadata": {**silent["metadata"], **deleted}}, GPUS)
+    outcome = ending.judge(Evidence(job=Job.PREPARE, pods=(pod,), since=pod.created), word.at)
+    assert outcome is not None
+    assert outcome.klass is klass
 
 
 def test_prepare_and_fit_have_answered() -> None:

@@ -243,7 +243,7 @@ class Stage:
     def run(self, job: str) -> None:
         """All pods of a job run."""
         for pod in self.pods(job):
-            self.container(pod, "Running", {"running": {"startedAt": _now()}})
+            self.container(pod, "Running", {"running": {"startedAt": now()}})
 
     def end(self, job: str, said: Outcome | str, *, exit_code: int = 1, pod: int = 0) -> None:
         """One pod of a job ends, with these words in its termination message."""
@@ -254,15 +254,15 @@ class Stage:
             "exitCode": exit_code,
             "reason": "Completed" if exit_code == 0 else "Error",
             "message": message,
-            "startedAt": _now(),
-            "finishedAt": _now(),
+            "startedAt": now(),
+            "finishedAt": now(),
         }
         phase = "Succeeded" if exit_code == 0 else "Failed"
         self.container(self.pods(job)[pod], phase, {"terminated": state})
 
     def killed_for_memory(self, job: str) -> None:
         """The kernel kills a job's master, which cannot say anything."""
-        state = {"exitCode": 137, "reason": "OOMKilled", "startedAt": _now(), "finishedAt": _now()}
+        state = {"exitCode": 137, "reason": "OOMKilled", "startedAt": now(), "finishedAt": now()}
         self.container(self.pods(job)[0], "Failed", {"terminated": state})
 
     def empty_statuses(self) -> None:
@@ -314,13 +314,26 @@ class Stage:
             self.settle(name)
             if self.status(name).completion_time is not None:
                 return
-            for trial, item in self.trials().items():
-                for attempt in item.get("status", {}).get("attempts", []):
-                    if "class" not in attempt and "job" in attempt:
-                        self.done(trial, attempt["number"])
+            self.done_all()
             if str(self.status(name).phase) == "Fitting":
                 self.fit(name)
         raise AssertionError(f"it does not end: {self.status(name)}")
+
+    def train(self, name: str = NAME) -> None:
+        """Let every trial end well, until the fit is due."""
+        for _ in range(10):
+            self.settle(name)
+            if str(self.status(name).phase) == "Fitting":
+                return
+            self.done_all()
+        raise AssertionError(f"it comes to no fit: {self.status(name)}")
+
+    def done_all(self) -> None:
+        """Everything that runs has all its results in S3."""
+        for trial, item in self.trials().items():
+            for attempt in item.get("status", {}).get("attempts", []):
+                if "class" not in attempt and "job" in attempt:
+                    self.done(trial, attempt["number"])
 
     def pods(self, job: str) -> list[Object]:
         """The pods of a job, the master first."""
@@ -366,12 +379,19 @@ class Stage:
         }
         status = {
             "phase": phase,
-            "startTime": pod.get("status", {}).get("startTime") or _now(),
+            "startTime": pod.get("status", {}).get("startTime") or now(),
             "containerStatuses": [container],
             "podIP": "127.0.0.1",
             "podIPs": [{"ip": "127.0.0.1"}],
         }
         self.write_pod(pod, status)
+
+    def stay(self, pod: Object, stays: bool = True) -> None:
+        """A pod that is deleted stays in its grace; or it may go."""
+        held = ["scalingsweep.dev/stays"] if stays else None
+        path = resources.PODS.path(self.namespace, pod["metadata"]["name"])
+        answer = self.client.ask("PATCH", path, {"metadata": {"finalizers": held}})
+        assert answer.status == 200, answer.message
 
     def delete(self, resource: Resource, name: str, *, now: bool = False) -> None:
         """Someone deletes an object."""
@@ -448,5 +468,6 @@ class _Bare:
         return asked
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as Kubernetes writes it."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
