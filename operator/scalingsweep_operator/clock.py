@@ -4,10 +4,13 @@ import datetime as dt
 
 from scalingsweep_operator.resources import Object
 
+_LAST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC).timestamp()
+"""Of the times that a status can hold; who writes one by hand may have gone further."""
+
 
 def stamp(seconds: float) -> dt.datetime:
     """A time for a status, in whole seconds as Kubernetes' own are."""
-    return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+    return dt.datetime.fromtimestamp(int(max(0.0, min(seconds, _LAST))), dt.UTC)
 
 
 def seconds(text: str | None) -> float | None:

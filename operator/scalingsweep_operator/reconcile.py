@@ -26,6 +26,7 @@ from scalingsweep_operator import (
     obstacles,
     preflight,
     resources,
+    statuses,
     summary,
     trials,
     work,
@@ -64,7 +65,7 @@ class Reconciler:
         if gathered is None:
             self._metrics.forgotten(namespace, name)
             return None
-        former = SweepStatus.from_wire(gathered.sweep.get("status", {}))
+        former = statuses.of_sweep(gathered.sweep)
         now = time.time()
         if closing.closed(gathered.sweep, former, now):
             await closing.clear(self._api, namespace, gathered)

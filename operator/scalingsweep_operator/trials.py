@@ -11,7 +11,7 @@ from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.errors import SpecError
 from scalingsweep.plan import Key
-from scalingsweep_operator import clock, ending, ledger, names, pytorchjob
+from scalingsweep_operator import clock, ending, ledger, names, pytorchjob, statuses
 from scalingsweep_operator.ending import Evidence
 from scalingsweep_operator.gather import Gathered
 from scalingsweep_operator.jobstate import Finished
@@ -69,12 +69,18 @@ def of(gathered: Gathered, study: Study, now: float) -> dict[str, Trial]:
     }
 
 
-def _trial(item: Object, gathered: Gathered, start_deadline: float, now: float) -> Trial | None:
+def _spec(item: Object) -> TrialSpec | None:
     try:
-        spec = TrialSpec.from_wire(item["spec"])
-        recorded = TrialStatus.from_wire(item.get("status", {}))
+        return TrialSpec.from_wire(item["spec"])
     except SpecError:
-        return None  # of a later version, or written by hand: not ours to touch
+        return None  # of a later version, or written by hand
+
+
+def _trial(item: Object, gathered: Gathered, start_deadline: float, now: float) -> Trial | None:
+    spec = _spec(item)
+    if spec is None:
+        return None
+    recorded = statuses.of_trial(item)
     seen = _seen(item, recorded, gathered)
     status = ledger.settle(recorded, seen, now, start_deadline)
     return Trial(
