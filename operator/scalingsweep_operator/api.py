@@ -125,6 +125,7 @@ class Api:
         Raises:
             Exists: there is one of that name.
             Refused: it is wrong, or a policy or quota is against it.
+            Unadmitted: a webhook that must judge it does not answer.
             Terminating: its namespace goes away.
         """
         query = _STRICT | ({"dryRun": "All"} if dry_run else {})
@@ -280,5 +281,7 @@ def _fault(status: int, reason: str, causes: list[Any], message: str) -> Scaling
             return faults.Terminating(message)
         case 400 | 403 | 413 | 422:
             return faults.Refused(message, code=status, reason=reason)
+        case 500 if "failed calling webhook" in message:
+            return faults.Unadmitted(message)
         case _:
             return TransientError(message)

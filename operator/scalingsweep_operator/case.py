@@ -11,6 +11,7 @@ from scalingsweep.api.trial import TrialSpec
 from scalingsweep.plan import Key
 from scalingsweep.world import Decision, Observed
 from scalingsweep_operator.gather import Gathered
+from scalingsweep_operator.orders import Order
 from scalingsweep_operator.studies import Study
 from scalingsweep_operator.trials import Trial
 from scalingsweep_operator.work import JobAttempt
@@ -32,6 +33,13 @@ class Case:
     observed: Observed
     decision: Decision
     now: float
+
+    @property
+    def order(self) -> Order:
+        """What all objects that it makes have in common."""
+        return Order(
+            sweep=self.gathered.sweep, study=self.study, image=self.image, found=self.found
+        )
 
     @property
     def generation(self) -> int:

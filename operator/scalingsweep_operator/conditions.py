@@ -35,7 +35,7 @@ class View:
     decision: Decision
     observed: Observed
     obstacle: Waiting | None = None
-    """Why what should run does not, where something is in the way."""
+    """Why something that should run does not, where something is in the way."""
     training: bool = False
     """Whether a trial has all its pods running."""
 
@@ -150,7 +150,8 @@ def _progressing(view: View) -> Verdict:
     idle = view.decision.count(TrialPhase.RUNNING) == 0 and not view.decision.actions
     if phase is Phase.RUNNING and idle:
         return _false(Reason.BACKING_OFF, view.decision.reason)
-    return _true(_WORK[phase], view.decision.reason)
+    beside = f"; {view.obstacle.reason}: {view.obstacle.message}" if view.obstacle else ""
+    return _true(_WORK[phase], f"{view.decision.reason}{beside}")
 
 
 def _suspended(view: View) -> Verdict:

@@ -1,6 +1,6 @@
 """What follows from a decision for single objects: which go, which are written, and how. Pure.
 
-`act` asks it and makes the calls.
+`act` and those that it calls ask it and make the calls.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,8 +12,10 @@ from scalingsweep.api.scalingtrial import TrialPhase, TrialProgress, TrialStatus
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep.plan import Key
 from scalingsweep.world import Job, Observed
+from scalingsweep_operator import ledger
 from scalingsweep_operator.studies import Study
 from scalingsweep_operator.trials import Trial
+from scalingsweep_operator.vitals import Waiting
 from scalingsweep_operator.work import JobAttempt
 
 _T = TypeVar("_T")
@@ -54,11 +56,18 @@ def _progress(status: TrialStatus, trial: Trial, phase: TrialPhase | None) -> Tr
 
 def _message(status: TrialStatus, trial: Trial, phase: TrialPhase | None) -> str:
     last = status.attempts[-1] if status.attempts else None
+    if last is not None and ledger.unmade(last):
+        return status.message  # why that is so, which only the API server knows
     if phase is TrialPhase.RUNNING and trial.obstacle is not None:
-        return f"{trial.obstacle.reason}: {trial.obstacle.message}"[:1024]
+        return words(trial.obstacle)
     if phase is TrialPhase.SUCCEEDED or last is None or last.class_ in {None, Class.DONE}:
         return ""
     return f"{last.class_}: {last.message}"[:1024]
+
+
+def words(why: Waiting) -> str:
+    """What is in a trial's way, as its message."""
+    return f"{why.reason}: {why.message}"[:1024]
 
 
 def worth_writing(recorded: TrialStatus, wanted: TrialStatus) -> bool:

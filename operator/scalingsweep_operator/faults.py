@@ -7,6 +7,7 @@
     │   ├── Expired           a list was read too slowly: from the start
     │   ├── Exists            there is an object of that name, which may not be ours
     │   ├── Terminating       the namespace is going away: nothing can be made in it
+    │   ├── Unadmitted        a webhook that must judge the object does not answer
     │   └── Lost              another holds the Lease: this process may write nothing any more
     ├── Refused               the object itself is wrong: the API server's message says why
     └── Unknown               the cluster has no such kind
@@ -15,6 +16,9 @@ Who can go on catches the narrow one; whatever is left ends in a back-off (`look
 """
 
 from scalingsweep.errors import ScalingSweepError, TransientError
+
+_BY_QUOTA = ("exceeded quota", "status unknown for quota")
+"""As the API server words it; the latter until its quota has been counted for the first time."""
 
 
 class Conflict(TransientError):  # noqa: N818 - what happened, and nobody's error
@@ -37,6 +41,10 @@ class Terminating(TransientError):  # noqa: N818 - as above
     """The namespace is being deleted."""
 
 
+class Unadmitted(TransientError):  # noqa: N818 - as above
+    """A webhook that must judge the object does not answer; another object may be taken."""
+
+
 class Lost(TransientError):  # noqa: N818 - as above
     """The Lease is not ours any more."""
 
@@ -54,6 +62,16 @@ class Refused(ScalingSweepError):  # noqa: N818 - as above
         super().__init__(message)
         self.code = code
         self.reason = reason
+
+    @property
+    def by_quota(self) -> bool:
+        """Whether a ResourceQuota has no room for it: it may be taken when something else ends."""
+        return self.code == 403 and any(words in str(self) for words in _BY_QUOTA)
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the object is wrong whatever else there is: it must become another."""
+        return self.code != 403
 
 
 class Unknown(ScalingSweepError):  # noqa: N818 - as above

@@ -22,7 +22,9 @@ class Gathered:
     trials: Mapping[str, Object]
     """Our ScalingTrials by name; those that are being deleted are left out."""
     leaving: frozenset[str]
-    """Names that are taken by objects that are not ours, or not for long."""
+    """Names of ScalingTrials and PyTorchJobs that are going: they are free before long."""
+    foreign: frozenset[str]
+    """Names of such as are another's, and may stay."""
     pytorch_jobs: Mapping[str, Object]
     """By name, each with a controller among `trials`, or with one that is gone already."""
     trains: bool
@@ -54,13 +56,14 @@ async def gather(api: Api, namespace: str, name: str) -> Gathered | None:
     ours = {_name(t): t for t in trials if names.owned(t, uid) and not names.leaving(t)}
     owners = {trial["metadata"]["uid"] for trial in ours.values()}
     own_jobs = [job for job in pytorch_jobs or [] if names.controller(job) in owners]
+    others = [t for t in trials if _name(t) not in ours]
+    others += [job for job in pytorch_jobs or [] if names.controller(job) not in owners]
+    leaving = frozenset(_name(each) for each in others if names.leaving(each))
     return Gathered(
         sweep=sweep,
         trials=ours,
-        leaving=frozenset(
-            {_name(t) for t in trials} - set(ours)
-            | {_name(j) for j in pytorch_jobs or []} - {_name(j) for j in own_jobs}
-        ),
+        leaving=leaving,
+        foreign=frozenset(_name(each) for each in others) - leaving,
         pytorch_jobs={_name(job): job for job in own_jobs},
         trains=pytorch_jobs is not None,
         jobs=tuple(sorted((j for j in jobs if names.owned(j, uid)), key=_age)),

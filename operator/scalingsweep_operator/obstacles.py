@@ -1,7 +1,10 @@
 """What is in the way of work that should run, in one reason and one sentence for a condition.
 
-From the pods where they tell it; otherwise from what the cluster lacks.
+From what the API server refused and from the pods, where they tell it; otherwise from what the
+cluster lacks.
 """
+
+from collections.abc import Sequence
 
 from scalingsweep.api.status import Reason
 from scalingsweep_operator import faults
@@ -24,14 +27,21 @@ _NO_KUEUE = (
 )
 
 
-async def of(api: Api, case: Case) -> Waiting | None:
+async def of(api: Api, case: Case, met: Sequence[Waiting]) -> Waiting | None:
     """The first obstacle, if there is one.
+
+    Args:
+        api: the API server.
+        case: the look.
+        met: what it would not take in this look.
 
     Raises:
         TransientError: the API server did not say.
     """
     if not case.gathered.trains:
         return Waiting(reason=Reason.NO_TRAINING_OPERATOR, message=_NO_OPERATOR)
+    if met:
+        return met[0]
     found = [each.waiting for each in case.attempts if each.attempt.running and each.waiting]
     found += [trial.obstacle for trial in case.trials.values() if trial.obstacle]
     if not found:

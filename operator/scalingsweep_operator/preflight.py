@@ -14,7 +14,7 @@ from scalingsweep_operator.resources import Object
 from scalingsweep_operator.studies import Study
 
 
-async def check(api: Api, gathered: Gathered, study: Study, image: str) -> None:
+async def check(api: Api, gathered: Gathered, study: Study, image: str) -> bool:
     """Make a Job of prepare's template and one of each size's trials, without keeping them.
 
     Args:
@@ -22,6 +22,10 @@ async def check(api: Api, gathered: Gathered, study: Study, image: str) -> None:
         gathered: the sweep.
         study: its plan.
         image: the worker's, where the manifest names none.
+
+    Returns:
+        Whether that is known now; a full quota, or a webhook that does not answer, says nothing of
+        pods, and whoever makes the first of them will be told of it.
 
     Raises:
         Refused: the API server says why.
@@ -37,6 +41,13 @@ async def check(api: Api, gathered: Gathered, study: Study, image: str) -> None:
             await api.create(resources.JOBS, order.namespace, body, dry_run=True)
         except faults.Exists:
             continue
+        except faults.Unadmitted:
+            return False
+        except faults.Refused as refused:
+            if refused.by_quota:
+                return False
+            raise
+    return True
 
 
 def _trials(order: orders.Order) -> Iterator[Object]:

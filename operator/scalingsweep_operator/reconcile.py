@@ -6,7 +6,7 @@ another process goes on from any point at which this one stopped.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scalingsweep import decide
@@ -22,6 +22,7 @@ from scalingsweep_operator import (
     faults,
     gather,
     live,
+    look,
     observe,
     obstacles,
     preflight,
@@ -39,6 +40,7 @@ from scalingsweep_operator.resources import Object
 from scalingsweep_operator.settings import Settings
 from scalingsweep_operator.studies import Studies, Study
 from scalingsweep_operator.trials import Trial
+from scalingsweep_operator.vitals import Waiting
 
 
 class Reconciler:
@@ -51,6 +53,8 @@ class Reconciler:
         self._studies = Studies()
         self._live = live.Live()
         self._checked: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+        """How many looks in a row have met a refusal."""
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Look at one sweep once.
@@ -92,22 +96,32 @@ class Reconciler:
         found_trials = trials.of(gathered, study, now)
         told = await self._live.told(gathered, found_trials, now)
         case = _case(gathered, former, study, told=told, image=self._settings.worker_image, now=now)
-        await act.Hands(self._api, self._metrics, case).carry_out()
+        met = await act.carry_out(self._api, self._metrics, case)
+        await act.forget(self._api, case)
         view = conditions.View(
             decision=case.decision,
             observed=case.observed,
-            obstacle=await obstacles.of(self._api, case),
+            obstacle=await obstacles.of(self._api, case, met),
             training=any(trial.trains for trial in told.values()),
         )
         await self._say(gathered, former, summary.make(former, view=view, seen=case))
-        return _again(case.decision, study, now)
+        return _soonest(_again(case.decision, study, now), self._back_off(gathered.uid, met))
+
+    def _back_off(self, uid: str, met: Sequence[Waiting]) -> float | None:
+        """Seconds until what was refused is asked for again, if nothing is heard before."""
+        if not met:
+            self._refused.pop(uid, None)
+            return None
+        times = self._refused[uid] = self._refused.get(uid, 0) + 1
+        return min(look.MOST_BACKOFF_SECONDS, 2.0 ** min(times, 16))
 
     async def _preflight(self, gathered: Gathered, study: Study) -> None:
         """Once a generation: would the API server take the pods?"""
         uid, generation = gathered.uid, int(gathered.sweep["metadata"]["generation"])
         if self._checked.get(uid) != generation:
-            await preflight.check(self._api, gathered, study, self._settings.worker_image)
-            self._checked[uid] = generation
+            image = self._settings.worker_image
+            if await preflight.check(self._api, gathered, study, image):
+                self._checked[uid] = generation
 
     async def _refuse(
         self, gathered: Gathered, former: SweepStatus, reason: Reason, message: str
@@ -213,3 +227,7 @@ def _again(decision: Decision, study: Study, now: float) -> float | None:
     if decision.count(TrialPhase.RUNNING):
         times.append(live.EVERY_SECONDS)
     return max(1.0, min(times)) if times else None
+
+
+def _soonest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)

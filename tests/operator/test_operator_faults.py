@@ -150,6 +150,10 @@ def test_a_list_that_expires_while_it_is_read_is_read_anew(tmp_path: Path) -> No
         ),
         (_status(403, "Forbidden"), faults.Refused),
         (_status(422, "Invalid"), faults.Refused),
+        (
+            _says(500, {"message": 'Internal error occurred: failed calling webhook "m.kb.io"'}),
+            faults.Unadmitted,
+        ),
     ],
 )
 def test_what_a_refused_create_means(

@@ -35,6 +35,7 @@ def gathered(made: studies.Study, *attempts: TrialAttempt, **changes: Any) -> Ga
         "sweep": SWEEP,
         "trials": {item["metadata"]["name"]: item},
         "leaving": frozenset(),
+        "foreign": frozenset(),
         "pytorch_jobs": {},
         "trains": True,
         "jobs": (),
