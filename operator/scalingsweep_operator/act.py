@@ -51,7 +51,7 @@ async def carry_out(api: Api, metrics: Metrics, case: Case) -> tuple[Waiting, ..
 
 
 async def forget(api: Api, case: Case) -> None:
-    """Delete the trials that no plan has any more.
+    """Delete the trials that no plan has any more; the sweep's status holds their GPU time by now.
 
     Raises:
         TransientError: a call failed; the next look goes on.
@@ -59,6 +59,7 @@ async def forget(api: Api, case: Case) -> None:
     snags = Snags(api, case.gathered.sweep)
     for name in decided.unplanned(case.trials, case.specs):
         trial = case.trials[name]
-        if all(attempt.end_time is not None for attempt in trial.status.attempts):
+        # what was recorded before this look is in the status: it may be the last of its time
+        if all(attempt.end_time is not None for attempt in trial.recorded.attempts):
             uid = trial.item["metadata"]["uid"]
             await snags.ask(api.delete(resources.TRIALS, case.namespace, name, uid=uid))

@@ -5,23 +5,30 @@ until the spec is edited.
 """
 
 from scalingsweep.api.status import Phase, SweepStatus
-from scalingsweep_operator import resources
+from scalingsweep_operator import ledger, resources, trials
 from scalingsweep_operator.api import Api
 from scalingsweep_operator.gather import Gathered
-from scalingsweep_operator.resources import Object
 
 
-def closed(sweep: Object, status: SweepStatus, now: float) -> bool:
+def closed(gathered: Gathered, status: SweepStatus, now: float) -> bool:
     """Whether a sweep has ended so long ago that its children go, and nothing was edited since."""
-    ttl = sweep["spec"].get("ttlSecondsAfterFinished")
+    ttl = gathered.sweep["spec"].get("ttlSecondsAfterFinished")
     ended = status.completion_time
     return (
         ttl is not None
         and ended is not None
         and status.phase in {Phase.COMPLETE, Phase.FAILED}
-        and status.observed_generation == sweep["metadata"]["generation"]
+        and status.observed_generation == gathered.sweep["metadata"]["generation"]
         and now >= ended.timestamp() + ttl
+        and _counted(gathered, status)
     )
+
+
+def _counted(gathered: Gathered, status: SweepStatus) -> bool:
+    """Whether the status holds all the GPU time that its trials have recorded by now."""
+    found = [trials.recorded(item) for item in gathered.trials.values()]
+    seconds = sum(ledger.gpu_seconds(each) for each in found if each is not None)
+    return ledger.hours(seconds) <= status.usage.listed_gpu_hours
 
 
 async def clear(api: Api, namespace: str, gathered: Gathered) -> None:

@@ -118,6 +118,11 @@ def gpu_seconds(status: TrialStatus) -> float:
     return status.earlier_gpu_seconds + sum(attempt.gpu_seconds for attempt in status.attempts)
 
 
+def hours(seconds: float) -> float:
+    """GPU-hours as a sweep's status holds them: to a third of a second."""
+    return round(seconds / 3600, 4)
+
+
 def _adopted(number: int, seen: Seen) -> TrialAttempt:
     """An attempt that is there and was not recorded: someone has emptied the status."""
     return TrialAttempt(

@@ -71,7 +71,7 @@ class Reconciler:
             return None
         former = statuses.of_sweep(gathered.sweep)
         now = time.time()
-        if closing.closed(gathered.sweep, former, now):
+        if closing.closed(gathered, former, now):
             await closing.clear(self._api, namespace, gathered)
             return None
         try:
@@ -97,7 +97,6 @@ class Reconciler:
         told = await self._live.told(gathered, found_trials, now)
         case = _case(gathered, former, study, told=told, image=self._settings.worker_image, now=now)
         met = await act.carry_out(self._api, self._metrics, case)
-        await act.forget(self._api, case)
         view = conditions.View(
             decision=case.decision,
             observed=case.observed,
@@ -105,6 +104,7 @@ class Reconciler:
             training=any(trial.trains for trial in told.values()),
         )
         await self._say(gathered, former, summary.make(former, view=view, seen=case))
+        await act.forget(self._api, case)
         return _soonest(_again(case.decision, study, now), self._back_off(gathered.uid, met))
 
     def _back_off(self, uid: str, met: Sequence[Waiting]) -> float | None:

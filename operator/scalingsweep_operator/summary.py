@@ -88,7 +88,7 @@ def _usage(former: SweepStatus, trials: Mapping[str, Trial]) -> Usage:
     # and each write of a status brings the next look about
     listed = sum(ledger.gpu_seconds(trial.recorded) for trial in trials.values())
     total = observe.total_gpu_seconds(former, listed)
-    return Usage(gpu_hours=round(total / 3600, 4), listed_gpu_hours=round(listed / 3600, 4))
+    return Usage(gpu_hours=ledger.hours(total), listed_gpu_hours=ledger.hours(listed))
 
 
 def _prepared(former: SweepStatus, seen: Case) -> dict[str, object]:

@@ -69,6 +69,11 @@ def of(gathered: Gathered, study: Study, now: float) -> dict[str, Trial]:
     }
 
 
+def recorded(item: Object) -> TrialStatus | None:
+    """What a ScalingTrial has recorded; None of one that is not ours to touch."""
+    return None if _spec(item) is None else statuses.of_trial(item)
+
+
 def _spec(item: Object) -> TrialSpec | None:
     try:
         return TrialSpec.from_wire(item["spec"])

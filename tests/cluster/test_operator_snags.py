@@ -365,3 +365,47 @@ def test_a_status_that_was_written_by_hand_is_written_anew(stage: Stage, time_: 
     assert stage.attempt("source/55k")["class"] == "Done"
     stage.finish()
     assert stage.status().progress == "6/6"
+
+
+@pytest.mark.parametrize("mortal", [False, True], ids=["lives on", "dies after every write"])
+def test_gpu_time_of_a_trial_that_no_plan_has_is_counted_before_it_goes(
+    stage: Stage, mortal: bool
+) -> None:
+    """Its pod holds on to its GPU until the very look at which the trial may go."""
+    stage.apply(parallelTrialCount=100)
+    stage.prepare()
+    job = stage.job_of("scratch/55k")
+    began = time.time()
+    stage.run(job)
+    stage.settle()
+    (pod,) = stage.pods(job)
+    stage.stay(pod)
+    stage.edit(model={"sizes": ["27k"]})
+    stage.prepare()
+    time.sleep(4)
+    assert "scratch/55k" in stage.trials(), "its pod is alive"
+    stage.one_write_a_life = mortal
+    ended = {"exitCode": 1, "reason": "Error", "startedAt": now(), "finishedAt": now()}
+    stage.container(pod, "Failed", {"terminated": ended})
+    used = int(time.time()) - began
+    stage.look_until(lambda: "scratch/55k" not in stage.trials())
+    stage.settle()
+    assert used > 3
+    assert stage.status().usage.gpu_hours * 3600 >= used - 1
+    stage.stay(pod, False)
+
+
+def test_gpu_time_is_counted_before_the_ttl_removes_it(stage: Stage) -> None:
+    stage.apply(ttlSecondsAfterFinished=0, maxFailedTrialCount=0, parallelTrialCount=1)
+    stage.prepare()
+    job = stage.job_of("source/55k")
+    began = time.time()
+    stage.run(job)
+    stage.settle()
+    time.sleep(4)
+    stage.end(job, Outcome(klass=Class.DIVERGED, message="why"))
+    used = int(time.time()) - began
+    stage.look_until(lambda: not stage.trials())
+    assert stage.condition("BudgetExceeded") == ("True", "MaxFailed")
+    assert used > 3
+    assert stage.status().usage.gpu_hours * 3600 >= used - 1
