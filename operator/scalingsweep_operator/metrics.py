@@ -11,7 +11,11 @@ from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from scalingsweep.api.outcome import Class
+from scalingsweep.api.status import Phase, TrialCounts
 
+_UNKNOWN = "Pending"
+_SWEEPS = (_UNKNOWN, *map(str, Phase))
+_TRIALS = tuple(name for name in TrialCounts.model_fields if name != "planned")
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
@@ -77,7 +81,7 @@ class Metrics:
         self, namespace: str, name: str, phase: str | None, trials: Mapping[str, int]
     ) -> None:
         """Where a sweep and its trials stand now."""
-        self._sweeps.known[namespace, name] = phase or "Pending", dict(trials)
+        self._sweeps.known[namespace, name] = phase or _UNKNOWN, dict(trials)
 
     def forgotten(self, namespace: str, name: str) -> None:
         """A sweep is gone."""
@@ -95,7 +99,8 @@ class _Sweeps(Collector):
         self.known: dict[tuple[str, str], tuple[str, dict[str, int]]] = {}
 
     def collect(self) -> Iterator[Metric]:
-        sweeps, trials = Tally[str](), Tally[str]()
+        # a series that ends at its last value is no zero: every phase is always there
+        sweeps, trials = Tally(dict.fromkeys(_SWEEPS, 0)), Tally(dict.fromkeys(_TRIALS, 0))
         for phase, counts in self.known.values():
             sweeps[phase] += 1
             trials.update(counts)
