@@ -10,10 +10,8 @@ from scalingsweep import decide
 from scalingsweep.api.outcome import Class
 from scalingsweep.api.status import Condition, ConditionStatus, ConditionType, Reason
 from scalingsweep.world import Decision, Job, Limit, Observed, Phase, TrialPhase
-from scalingsweep_operator import clock
+from scalingsweep_operator import brief, clock
 from scalingsweep_operator.vitals import Waiting
-
-_LONGEST = 1024
 
 _LIMITS = {
     Limit.GPU_HOURS: Reason.GPU_HOURS,
@@ -107,7 +105,7 @@ def _condition(
         type=kind,
         status=verdict.status,
         reason=verdict.reason,
-        message=verdict.message[:_LONGEST],
+        message=brief.cut(verdict.message),
         observed_generation=generation,
         last_transition_time=before.last_transition_time if same and before else clock.stamp(now),
     )

@@ -15,6 +15,7 @@ from scalingsweep.errors import SpecError
 from scalingsweep.world import Decision, TrialPhase
 from scalingsweep_operator import (
     act,
+    brief,
     clock,
     closing,
     conditions,
@@ -132,7 +133,7 @@ class Reconciler:
             update={
                 "observed_generation": metadata["generation"],
                 "phase": Phase.FAILED,
-                "message": message[:1024],
+                "message": brief.cut(message),
                 "conditions": conditions.merged(
                     former.conditions,
                     conditions.refused(reason, message),

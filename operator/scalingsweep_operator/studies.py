@@ -13,11 +13,11 @@ from scalingsweep.api.status import PlanSummary
 from scalingsweep.api.storage import S3Location
 from scalingsweep.api.sweep import ScalingSweep, SweepSpec
 from scalingsweep.errors import SpecError
+from scalingsweep_operator import brief
 from scalingsweep_operator.resources import Object
 
 _TEXTS = 8
-"""As many warnings as a status holds, of as many characters as it takes."""
-_TEXT = 1024
+"""As many warnings as a status holds."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def _summary(seen: preview.Preview) -> PlanSummary:
         observations=len(seen.plan.observations),
         flops=float(seen.plan.flops),
         gpu_hours=seen.gpu_hours,
-        warnings=tuple(text[:_TEXT] for text in seen.warnings[:_TEXTS]),
+        warnings=tuple(brief.cut(text) for text in seen.warnings[:_TEXTS]),
     )
 
 

@@ -9,7 +9,7 @@ from scalingsweep.api.outcome import Class, FitSummary
 from scalingsweep.api.status import Phase, SweepStatus, TrialCounts, Usage
 from scalingsweep.api.storage import S3Location
 from scalingsweep.world import Decision, Job, TrialPhase
-from scalingsweep_operator import clock, conditions, ledger, observe
+from scalingsweep_operator import brief, clock, conditions, ledger, observe
 from scalingsweep_operator.case import Case
 from scalingsweep_operator.conditions import View
 from scalingsweep_operator.trials import Trial
@@ -35,7 +35,7 @@ def make(former: SweepStatus, seen: Case, view: View) -> SweepStatus:
             "observed_generation": seen.generation,
             "phase": decision.phase,
             "progress": f"{succeeded}/{planned}",
-            "message": decision.reason[:1024],
+            "message": brief.cut(decision.reason),
             "start_time": clock.stamp(seen.observed.started),
             "completion_time": (former.completion_time if again else clock.stamp(now))
             if ended
@@ -110,7 +110,7 @@ def _fit(former: SweepStatus, seen: Case) -> tuple[FitSummary | None, str]:
         return former.fit, former.fitted
     summary, made_of = done[-1]
     assert summary is not None
-    report = address(seen.study.location, summary.report)[:1024]
+    report = brief.cut(address(seen.study.location, summary.report))
     return summary.model_copy(update={"report": report}), made_of
 
 
