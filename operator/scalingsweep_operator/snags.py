@@ -5,6 +5,7 @@
 status of the sweep is written all the same. Whatever passes by itself still ends the look.
 """
 
+import re
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from scalingsweep_operator.vitals import Waiting
 
 _T = TypeVar("_T")
 _LONGEST = 1000
+_WEBHOOK = re.compile(r'failed calling webhook "[^"]*"')
 
 
 class Snags:
@@ -90,11 +92,15 @@ class Snags:
 
 
 def _words(fault: faults.Exists | faults.Refused | faults.Unadmitted) -> str:
-    """A full quota is in the way of all objects of a kind: none of them is named."""
+    """What stays the same at every look, or each would be written and bring the next one about."""
+    text = str(fault)
     match fault:
-        case faults.Refused(by_quota=True):
-            return str(fault).rpartition(" is forbidden: ")[2]
-    return str(fault)
+        case faults.Refused(by_quota=True):  # in the way of all of a kind: none of them is named
+            return text.rpartition(" is forbidden: ")[2]
+        case faults.Unadmitted():  # what follows may hold the port that was dialled from
+            silent = _WEBHOOK.search(text)
+            return f"{silent[0]}: it does not answer" if silent else text
+    return text
 
 
 def _reason(fault: faults.Exists | faults.Refused | faults.Unadmitted) -> Reason:
