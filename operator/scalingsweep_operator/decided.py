@@ -34,11 +34,16 @@ def trial_status(
     return status.model_copy(
         update={
             "observed_generation": generation,
-            "phase": phase,
+            "phase": _shown(trial, phase),
             "message": _message(status, trial, phase),
             "progress": _progress(status, trial, phase),
         }
     )
+
+
+def _shown(trial: Trial, phase: TrialPhase | None) -> TrialPhase | None:
+    """The phase as people mean it: what waits in a queue or for an image does not run."""
+    return TrialPhase.PENDING if phase is TrialPhase.RUNNING and trial.obstacle else phase
 
 
 def _progress(status: TrialStatus, trial: Trial, phase: TrialPhase | None) -> TrialProgress | None:

@@ -338,7 +338,9 @@ def test_pods_that_never_start_end_the_attempt(stage: Stage) -> None:
     stage.write_pod(pod, {"phase": "Pending", "conditions": [condition | {"message": words}]})
     stage.settle()
     assert stage.condition("Progressing") == ("False", "Unschedulable")
-    assert words in stage.trials()["source/55k"]["status"]["message"]
+    status = stage.trials()["source/55k"]["status"]
+    assert words in status["message"]
+    assert status["phase"] == "Pending", "whoever reads Running believes that it trains"
     stage.look_until(lambda: "class" in stage.attempt("source/55k"))
     assert words in stage.attempt("source/55k")["message"]
     assert job not in stage.jobs()
@@ -422,6 +424,7 @@ def test_a_queue_that_nothing_serves(stage: Stage) -> None:
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
     stage.settle()
     assert stage.condition("Progressing")[1] in {"Queued", "NoKueueIntegration"}
+    assert {each["status"]["phase"] for each in stage.trials().values()} == {"Pending"}
     assert not stage.pods(job["metadata"]["name"])
 
 
