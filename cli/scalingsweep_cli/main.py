@@ -4,6 +4,7 @@ A subcommand's module is imported when it is called, so that `--help` and shell 
 once: numpy alone takes a fifth of a second, and none of them needs it.
 """
 
+import contextlib
 import importlib
 import os
 import sys
@@ -111,10 +112,24 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(str(error), 3)
     except errors.TransientError as error:
         return _fail(f"{error}" if "again" in str(error) else f"{error}; try again", 1)
+    except OSError as error:
+        if not errors.is_full(error):
+            return _bug()
+        _silence()
+        return _fail(str(errors.DiskFull(error.filename or "the output")), 1)
     except Exception:  # noqa: BLE001 - the last resort: whatever it is, it is our bug
-        traceback.print_exc()
-        return _fail("a bug of scalingsweep: please report the lines above", 70)
+        return _bug()
     return status if isinstance(status, int) else 0
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    return _fail("a bug of scalingsweep: please report the lines above", 70)
+
+
+def _silence() -> None:
+    """Leave what could not be printed: tried again at the exit, it would change the status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _usage(error: click.UsageError) -> str:
@@ -126,7 +141,8 @@ def _fail(message: str, status: int) -> int:
     """Print one line, whatever a file's name or content put into the message."""
     line = " ".join(message.split())
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-    click.echo(f"error: {shown}", err=True)
+    with contextlib.suppress(OSError):  # stderr may lie on the disk that is full
+        click.echo(f"error: {shown}", err=True)
     return status
 
 

@@ -4,10 +4,13 @@
     ├── SpecError        edit the manifest (or the command line) and try again
     │   └── DataError    mend the corpus, the table or the checkpoint it names
     ├── TransientError   nothing is wrong with the request: try again later
+    │   └── DiskFull     free some of this machine's disk first
     └── FitError         the data allow no usable result
 
 Soft outcomes (a parameter at its bound, a partial grid) are values, never exceptions.
 """
+
+import errno
 
 
 class ScalingSweepError(Exception):
@@ -34,6 +37,25 @@ class DataError(SpecError):
 
 class TransientError(ScalingSweepError):
     """An outside part failed in a way that passes: try the same again later."""
+
+
+class DiskFull(TransientError):  # noqa: N818 - what is so, and not whose fault
+    """A disk of this machine, or our share of it, is full; to wait for it is in vain.
+
+    Args:
+        place: a file or folder on that disk.
+    """
+
+    def __init__(self, place: object) -> None:
+        super().__init__(
+            f"{place}: its disk is full: free some and run the same again; "
+            "everything so far is kept"
+        )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether this is the operating system's word that a disk is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 class FitError(ScalingSweepError):

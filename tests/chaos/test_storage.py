@@ -5,8 +5,6 @@ The command, its trainers and the S3 server are real; a TCP proxy stands between
 
 import contextlib
 import itertools
-import os
-import shutil
 import subprocess
 import threading
 import time
@@ -17,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from scalingsweep_cli.local.storage import LEAST_FREE_BYTES
-from support import chaos, resign
+from scalingsweep_cli.local.storage import LEAST_BESIDE_BYTES, LEAST_FREE_BYTES
+from support import chaos, disks, resign
 from support.proxy import Fate, Proxy
 from support.s3 import S3
 
@@ -160,15 +158,8 @@ def test_a_bucket_that_is_deleted_is_named(s3: S3, tmp_path: Path, text: Path) -
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 GB of its own."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
+    with disks.small(tmp_path, "1g") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_disk_that_fills_ends_it_clearly_and_loses_nothing(
@@ -177,10 +168,7 @@ def test_a_disk_that_fills_ends_it_clearly_and_loses_nothing(
     study = chaos.make(small_disk / "study", text, **SMALL)
     run = study.start()
     _await(study, run, "done   source/xs/0")
-    ballast = small_disk / "ballast"
-    room = shutil.disk_usage(small_disk).free - LEAST_FREE_BYTES // 2
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, room)
+    ballast = disks.fill(small_disk, leave=LEAST_FREE_BYTES // 2)
     assert run.wait(timeout=120) == 1
     last = study.said().splitlines()[-1]
     assert last.startswith(f"error: {study.data}: its disk has ")
@@ -195,9 +183,27 @@ def test_a_disk_that_fills_ends_it_clearly_and_loses_nothing(
 
 def test_a_disk_that_is_full_is_told_before_anything_starts(small_disk: Path, text: Path) -> None:
     study = chaos.make(small_disk / "study", text, **SMALL)
-    with (small_disk / "ballast").open("wb") as file:
-        room = shutil.disk_usage(small_disk).free - LEAST_FREE_BYTES // 2
-        os.posix_fallocate(file.fileno(), 0, room)
+    disks.fill(small_disk, leave=LEAST_FREE_BYTES // 2)
     assert study.run() == 1
     assert "its disk has" in study.said().splitlines()[-1]
     assert [event["event"] for event in study.journal] == ["run"]
+
+
+@pytest.mark.parametrize("leave", [0, LEAST_BESIDE_BYTES // 2])
+def test_a_disk_that_fills_beside_a_given_bucket(
+    s3: S3, small_disk: Path, text: Path, whole: tuple[chaos.Study, chaos.Kept], leave: int
+) -> None:
+    """Shards, checkpoints on their way and the journal have no room; what is in S3 is safe."""
+    prefix = f"beside-{leave}"
+    study = chaos.make(small_disk / "study", text, **SMALL, storage=_at(s3, prefix))
+    run = study.start(s3.access.keys())
+    _await(study, run, "done   source/xs/0")
+    ballast = disks.fill(small_disk, leave=leave)
+    assert run.wait(timeout=120) == 1
+    ballast.unlink()
+    assert study.leftovers() == []
+    assert study.run(s3.access.keys()) == 0, study.said()
+    assert study.table == whole[0].table
+    assert chaos.started_after_done(study) == []
+    found = chaos.kept_in(s3.store(prefix))
+    assert (found.results, found.retrained) == (whole[1].results, [])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scalingsweep.api.outcome import Class, Outcome
-from scalingsweep.errors import DataError, ScalingSweepError, SpecError
+from scalingsweep.errors import DataError, DiskFull, ScalingSweepError, SpecError, is_full
 from scalingsweep_trainer import endings
 
 _ENDINGS: dict[type[endings.Ending], Class] = {
@@ -24,6 +24,8 @@ _ENDINGS: dict[type[endings.Ending], Class] = {
 
 def of_error(error: BaseException) -> Outcome:
     """The outcome that an exception stands for. A bug's traceback goes to stderr."""
+    if isinstance(error, OSError) and is_full(error):  # which a write says without its file
+        error = DiskFull(error.filename or tempfile.gettempdir())
     message = _one_line(str(error)) or type(error).__name__
     if isinstance(error, endings.Stopped):
         return Outcome(klass=Class.PREEMPTED, message=message)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scalingsweep.errors import SpecError
+from scalingsweep.errors import DiskFull, SpecError, is_full
 from scalingsweep_cli import kept
 
 
@@ -57,4 +57,6 @@ def _write(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
+        if is_full(error):
+            raise DiskFull(path) from None
         raise SpecError(str(path), f"cannot be written ({error.strerror})") from None

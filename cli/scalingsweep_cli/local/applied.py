@@ -9,7 +9,7 @@ import os
 
 from scalingsweep import edits
 from scalingsweep.api.sweep import SweepSpec
-from scalingsweep.errors import DataError, SpecError
+from scalingsweep.errors import DataError, DiskFull, SpecError, is_full
 from scalingsweep.world import Job
 from scalingsweep_cli.local.folder import Folder
 from scalingsweep_cli.local.journal import Journal, work_of
@@ -38,6 +38,7 @@ def settle(folder: Folder, spec: SweepSpec, record: Journal) -> None:
 
     Raises:
         SpecError: as `check`, or the folder cannot be written.
+        DiskFull: there is no room for it.
     """
     if any(not isinstance(work_of(entry), Job) for entry in record.entries.values()):
         check(folder, spec)
@@ -50,6 +51,8 @@ def settle(folder: Folder, spec: SweepSpec, record: Journal) -> None:
             os.fsync(file.fileno())
         draft.replace(folder.applied)
     except OSError as error:
+        if is_full(error):
+            raise DiskFull(folder.applied) from None
         raise SpecError(str(folder.applied), f"cannot be written ({error.strerror})") from None
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from scalingsweep.api.outcome import FitSummary, FittedParameter
+from scalingsweep.errors import DiskFull, TransientError, is_full
 from scalingsweep.store import Store
 from scalingsweep.world import Phase
 from scalingsweep_cli import screen
@@ -27,11 +28,23 @@ def fetch(study: Study, store: Store) -> Path:
     metadata = study.sweep.metadata
     for name in FILES:
         data = store.get(f"sweeps/{metadata.namespace}/{metadata.name}/{name}")
-        draft = study.folder.home / f".{name}.part"
+        _write(study.folder.home / name, data)
+    return study.folder.home / "report.html"
+
+
+def _write(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.part")
+    try:
         draft.write_bytes(data)
         draft.chmod(0o600)
-        draft.replace(study.folder.home / name)
-    return study.folder.home / "report.html"
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        if is_full(error):
+            raise DiskFull(path) from None
+        raise TransientError(
+            f"{path}: cannot be written ({error.strerror}): mend that and run the same again"
+        ) from None
 
 
 def say(out: Console, study: Study, end: End, report: Path | None, again: str) -> None:

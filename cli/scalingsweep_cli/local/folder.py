@@ -16,7 +16,7 @@ All of it is for its owner's eyes alone (0700): the server's credentials are amo
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalingsweep.errors import SpecError
+from scalingsweep.errors import DiskFull, SpecError, is_full
 
 NAME = ".scalingsweep"
 
@@ -92,6 +92,7 @@ class Folder:
 
         Raises:
             SpecError: one cannot be written.
+            DiskFull: there is no room for one.
         """
         for path in (
             self.root,
@@ -105,6 +106,8 @@ class Folder:
             try:
                 path.mkdir(mode=0o700, exist_ok=True)
             except OSError as error:
+                if is_full(error):
+                    raise DiskFull(path) from None
                 raise SpecError(str(path), f"cannot be made ({error.strerror})") from None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from scalingsweep.api.outcome import Class
-from scalingsweep.errors import DataError, TransientError
+from scalingsweep.errors import DataError, DiskFull, TransientError, is_full
 from scalingsweep.plan import Key
 from scalingsweep.world import Attempt, Job, Work
 
@@ -198,6 +198,8 @@ class Journal:
                 raise ValueError(unknown)
 
     def _unwritable(self, error: OSError) -> TransientError:
+        if is_full(error):
+            return DiskFull(self.path)
         return TransientError(
             f"{self.path}: cannot be written ({error.strerror}): mend that and run the same again; "
             "everything so far is kept"

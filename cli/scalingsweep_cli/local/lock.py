@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from scalingsweep.errors import SpecError
+from scalingsweep.errors import DiskFull, SpecError, is_full
 
 
 @contextlib.contextmanager
@@ -18,11 +18,12 @@ def hold(path: Path) -> Iterator[None]:
 
     Raises:
         SpecError: another runner holds it, or the folder cannot be written.
+        DiskFull: there is no room for it.
     """
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise SpecError(str(path), f"cannot be written ({error.strerror})") from None
+        raise _unwritable(path, error) from None
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,8 +34,17 @@ def hold(path: Path) -> Iterator[None]:
                 f"another `scalingsweep run` (process {holder or 'unknown'}) is at work here: "
                 "wait for it, or stop it with Ctrl-C",
             ) from None
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
+        try:
+            os.ftruncate(file, 0)
+            os.write(file, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            raise _unwritable(path, error) from None
         yield
     finally:
         os.close(file)
+
+
+def _unwritable(path: Path, error: OSError) -> DiskFull | SpecError:
+    if is_full(error):
+        return DiskFull(path)
+    return SpecError(str(path), f"cannot be written ({error.strerror})")

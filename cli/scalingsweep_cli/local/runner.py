@@ -15,7 +15,7 @@ from scalingsweep import decide, resolve
 from scalingsweep.api.outcome import Class, FitSummary, Outcome
 from scalingsweep.api.prepared import Prepared
 from scalingsweep.api.trial import TrialSpec
-from scalingsweep.errors import DataError, SpecError
+from scalingsweep.errors import DataError, SpecError, TransientError
 from scalingsweep.plan import Key
 from scalingsweep.world import Decision, Job, Observed, Phase, Stop, Work
 from scalingsweep_cli.local import crew as crews
@@ -220,7 +220,11 @@ class Runner:
         while self._crew.running:
             if self._interrupt.times > 1:
                 self._crew.kill_all()
-            self._crew.reap()
+            try:
+                self._crew.reap()
+            except TransientError:  # nothing can be recorded: the next run finds them open
+                self._crew.kill_all()
+                raise
             self._sleep(PAUSE_SECONDS)
 
     def _end(self, decision: Decision) -> End:

@@ -30,7 +30,7 @@ from typing import IO, Any, Self
 import psutil
 
 from scalingsweep.api.storage import S3Location
-from scalingsweep.errors import SpecError, TransientError
+from scalingsweep.errors import DiskFull, SpecError, TransientError, is_full
 from scalingsweep.store import Store
 
 # Below Linux's range of ephemeral ports (32768 up), where another program's outgoing connection
@@ -153,7 +153,8 @@ class S3Server:
             _end(psutil.Process(self._process.pid) if self._process.poll() is None else None)
             self._process.wait()
             self._process = None
-            self._write({**self._record(), "pid": None, "ready": False})
+            with contextlib.suppress(DiskFull):  # its process id and start time are nobody's now
+                self._write({**self._record(), "pid": None, "ready": False})
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -376,6 +377,9 @@ def _write_private(path: Path, value: Any) -> None:
     """Write JSON that only its owner may read, whole or not at all."""
     draft = path.with_suffix(".part")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(value, file)
-    draft.replace(path)
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(value, file)
+        draft.replace(path)
+    except OSError as error:
+        raise DiskFull(path) if is_full(error) else error from None

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+from pathlib import Path
 from typing import Protocol, Self
 
 from scalingsweep.api.storage import S3Location
@@ -18,6 +19,9 @@ PREFIX = "local"
 LEAST_FREE_BYTES = 512 * 2**20
 """What the embedded server's disk must have left. The server makes volumes of 128 MB ahead and
 answers "internal error" long before the last byte; above this, all that runs can still save."""
+LEAST_BESIDE_BYTES = 64 * 2**20
+"""What the study's disk must have left where its storage is elsewhere: for the journal, outcomes,
+logs, and shards and checkpoints on their way."""
 
 
 class Opened(Protocol):
@@ -53,7 +57,7 @@ def of(spec: SweepSpec, folder: Folder, *, embedded: bool) -> Opened:
         SpecError: data of a manifest lie in a bucket that the embedded server has not.
     """
     if spec.storage is not None and not embedded:
-        return _Given(spec.storage.s3)
+        return _Given(spec.storage.s3, folder)
     _no_buckets(spec)
     return _Embedded(folder)
 
@@ -76,8 +80,9 @@ def _no_buckets(spec: SweepSpec) -> None:
 
 
 class _Given:
-    def __init__(self, location: S3Location) -> None:
+    def __init__(self, location: S3Location, folder: Folder) -> None:
         self.location = location
+        self._root = folder.root
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +95,7 @@ class _Given:
         return {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
 
     def mend(self) -> bool:
+        _check_disk(self._root, "this study", LEAST_BESIDE_BYTES)
         return False
 
 
@@ -114,17 +120,17 @@ class _Embedded:
         return self._server.access.keys()
 
     def mend(self) -> bool:
-        self._check_disk()
+        _check_disk(self._root, "the S3 server", LEAST_FREE_BYTES)
         if self._server.alive():
             return False
         self._server.restart()
         return True
 
-    def _check_disk(self) -> None:
-        free = shutil.disk_usage(self._root).free
-        if free < LEAST_FREE_BYTES:
-            raise TransientError(
-                f"{self._root}: its disk has {free / 1e6:.0f} MB left, and the S3 server needs "
-                f"{LEAST_FREE_BYTES / 1e6:.0f}: free some and run the same again; "
-                "everything so far is kept"
-            )
+
+def _check_disk(root: Path, who: str, least: int) -> None:
+    free = shutil.disk_usage(root).free
+    if free < least:
+        raise TransientError(
+            f"{root}: its disk has {free / 1e6:.0f} MB left, and {who} needs {least / 1e6:.0f}: "
+            "free some and run the same again; everything so far is kept"
+        )

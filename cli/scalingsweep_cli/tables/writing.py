@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from scalingsweep import quantity
-from scalingsweep.errors import SpecError
+from scalingsweep.errors import DiskFull, SpecError, is_full
 from scalingsweep_cli import screen
 from scalingsweep_cli.tables.sheet import Answer, Kind, Sheet, Span, Value
 
@@ -101,6 +101,7 @@ def write(path: Path, data: bytes) -> None:
 
     Raises:
         SpecError: it cannot be written.
+        DiskFull: there is no room for it.
     """
     draft = path.with_name(f".{path.name}.part")
     try:
@@ -108,6 +109,8 @@ def write(path: Path, data: bytes) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
+        if is_full(error):
+            raise DiskFull(path) from None
         raise SpecError("--out", f"{path}: cannot be written ({error.strerror})") from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalingsweep.api.storage import S3Location
-from scalingsweep.errors import DataError, SpecError, TransientError
+from scalingsweep.errors import DataError, DiskFull, SpecError, TransientError, is_full
 from scalingsweep.store import connection, faults
 from scalingsweep.store.patience import Patience
 
@@ -180,15 +180,21 @@ class Store:
             return
 
     def download_file(self, key: str, path: Path) -> None:
-        """Read an object into a file, which appears whole or not at all."""
+        """Read an object into a file, which appears whole or not at all.
+
+        Raises:
+            DiskFull: it has no room where the file is to be.
+        """
         at = self._at(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._call(
-            key,
-            lambda: self._client.download_file(
-                at["Bucket"], at["Key"], str(path), Config=_transfer()
-            ),
-        )
+
+        def download() -> None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._client.download_file(at["Bucket"], at["Key"], str(path), Config=_transfer())
+            except OSError as error:
+                raise DiskFull(path.parent) if is_full(error) else error from None
+
+        self._call(key, download)
 
     def abort_multipart(
         self, prefix: str, wanted: Callable[[str], bool] = lambda _key: True

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scalingsweep.errors import TransientError
+from scalingsweep.errors import DiskFull, TransientError
 
 T = TypeVar("T")
 
@@ -51,13 +51,16 @@ class Patience:
         """The request's answer.
 
         Raises:
-            TransientError: the last one, when patience is at its end.
+            TransientError: the last one, when patience is at its end; a full disk at once, for
+                that is not the server's.
         """
         began: float | None = None
         hurried: float | None = None
         for usual in _pauses():
             try:
                 answer = request()
+            except DiskFull:
+                raise
             except TransientError as error:
                 now = time.monotonic()
                 if began is None:

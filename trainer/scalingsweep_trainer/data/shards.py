@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scalingsweep.errors import DataError, TransientError
+from scalingsweep.errors import DataError, DiskFull, TransientError, is_full
 from scalingsweep.store import Missing, Store
 
 Split = Literal["corpora", "validation"]
@@ -153,6 +153,8 @@ class Shards:
             except Missing as error:
                 raise DataError(error.address, "is gone: run prepare again") from None
             except OSError as error:
+                if is_full(error):
+                    raise DiskFull(path.parent) from None
                 raise TransientError(f"{path.parent}: cannot keep a shard ({error})") from None
             finally:
                 draft.unlink(missing_ok=True)

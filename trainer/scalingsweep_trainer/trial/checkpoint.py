@@ -12,12 +12,14 @@ place, which stays: that checkpoint can never be completed any more.
 """
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
 from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
@@ -42,7 +44,7 @@ def found(store: Store, trial: str) -> list[Saved]:
 
 def load(store: Store, trial: str, saved: Saved, into: Snapshot, ranks: Ranks) -> None:
     """Read a checkpoint into tensors of the right form, in place; what `into` lacks is not read."""
-    with tempfile.TemporaryDirectory(prefix="scalingsweep-") as folder:
+    with tempfile.TemporaryDirectory(prefix="scalingsweep-") as folder, _unwrapped():
         dcp_load(
             into,
             storage_reader=_Reader(store, layout.checkpoint(trial, saved), Path(folder)),
@@ -132,12 +134,13 @@ class Checkpoints:
         if self._claim is not None:
             self._claim.check()
         with tempfile.TemporaryDirectory(prefix="scalingsweep-") as folder:
-            dcp_save(
-                snapshot,
-                storage_writer=FileSystemWriter(folder, sync_files=False),
-                process_group=self._ranks.background,
-                no_dist=self._ranks.size == 1,
-            )
+            with _unwrapped():
+                dcp_save(
+                    snapshot,
+                    storage_writer=FileSystemWriter(folder, sync_files=False),
+                    process_group=self._ranks.background,
+                    no_dist=self._ranks.size == 1,
+                )
             files = [file for file in Path(folder).iterdir() if file.name != layout.METADATA]
             for file in files:
                 self._store.upload_file(key + file.name, file)
@@ -169,6 +172,18 @@ class Checkpoints:
             else:
                 self._store.put(layout.checkpoint(self._trial, one) + layout.METADATA, _VOID)
             _remove(self._store, self._trial, one, ours[one])
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Raise what went wrong at the first rank that tells.
+
+    DCP's own exception is no Exception: whoever gives an error its class would not see it.
+    """
+    try:
+        yield
+    except CheckpointException as error:
+        raise error.failures[min(error.failures)][0] from None
 
 
 def _bury(store: Store, trial: str, saved: Saved) -> bool:
