@@ -36,7 +36,7 @@ demo: $(STAMP) ## from nothing to a fitted law: real text, a real study, a repor
 # One thread a process: more of them slow small matrices down, and two test workers share the cores.
 .PHONY: test
 test: $(STAMP) ## unit and integration tests (under 10 minutes on 2 cores)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not e2e and not cluster and not cluster_e2e"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not e2e and not cluster and not cluster_e2e and not cluster_long"
 
 .PHONY: test-long
 test-long: $(STAMP) ## end-to-end tests: whole studies
@@ -49,6 +49,10 @@ test-cluster: $(STAMP) tools ## against a real Kubernetes: its API server alone,
 .PHONY: e2e
 e2e: $(STAMP) tools ## examples/kubernetes on a whole cluster: chart, images, S3, PyTorchJobs (root; 10 minutes)
 	@$(BIN)/python -m pytest -m cluster_e2e tests/e2e
+
+.PHONY: e2e-long
+e2e-long: $(STAMP) tools ## what takes its time on a whole cluster: slow faults, kills, Kueue (root)
+	@$(BIN)/python -m pytest -m cluster_long tests/e2e
 
 .PHONY: stage
 stage: $(STAMP) tools ## the cluster with all that a study needs: apply one by hand (root)

@@ -23,6 +23,7 @@ _DEMO_TEXT = build.ROOT / "build" / "demo-text"
 class Stage:
     """A cluster that is set up."""
 
+    cluster: Cluster
     kubectl: Kubectl
     helm: Helm
     bucket: s3.Server
@@ -47,7 +48,7 @@ def prepare(cluster: Cluster) -> Stage:
     kubectl.apply(objects.namespace(places.SWEEPS), bucket.secret(places.SWEEPS))
     prometheus.install(cluster, kubectl, folder)
     install(helm, kubectl)
-    return Stage(kubectl=kubectl, helm=helm, bucket=bucket, text=pages)
+    return Stage(cluster=cluster, kubectl=kubectl, helm=helm, bucket=bucket, text=pages)
 
 
 def install(helm: Helm, kubectl: Kubectl, *arguments: str) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hack.cluster import cluster
 from hack.cluster.kubectl import Kubectl
 from hack.e2e import places, prometheus, stage
 
@@ -69,19 +68,11 @@ class Study:
 
 
 @pytest.fixture(scope="module")
-def study() -> Iterator[Study]:
-    one = cluster.the_one()
-    was_up = one.is_up()
-    try:
-        one.up()
-        prepared = stage.prepare(one)
-        kubectl = prepared.kubectl
-        kubectl("delete", "scalingsweeps", "--all", SPACE, "--ignore-not-found")
-        kubectl("apply", SPACE, "-f", str(stage.EXAMPLE))
-        yield Study(kubectl=kubectl, stage=prepared, seen=_watch(kubectl))
-    finally:
-        if not was_up:
-            one.down()
+def study(ground: stage.Stage) -> Study:
+    kubectl = ground.kubectl
+    kubectl("delete", "scalingsweeps", "--all", SPACE, "--ignore-not-found")
+    kubectl("apply", SPACE, "-f", str(stage.EXAMPLE))
+    return Study(kubectl=kubectl, stage=ground, seen=_watch(kubectl))
 
 
 @pytest.fixture(scope="module")

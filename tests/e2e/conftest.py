@@ -1,0 +1,28 @@
+"""The cluster with all that a study needs, set up once for every test that asks for it."""
+
+from collections.abc import Iterator
+
+import pytest
+from hack.cluster import cluster
+from hack.e2e import stage
+
+from support import sweeps
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[stage.Stage]:
+    """Up, with images, S3, text, Prometheus and the chart; down again unless it was up before."""
+    one = cluster.the_one()
+    was_up = one.is_up()
+    try:
+        one.up()
+        yield stage.prepare(one)
+    finally:
+        if not was_up:
+            one.down()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(ground: stage.Stage, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """observations.csv of `sweeps.study`, to which nothing has happened."""
+    return sweeps.alone(tmp_path_factory.mktemp("alone"), ground.text)
