@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scalingsweep.api.outcome import Class, Outcome
-from scalingsweep_operator import names, resources
+from scalingsweep_operator import clock, names, resources
 from scalingsweep_operator.resources import Object, Resource
 from support.stage import Stage, now
 
@@ -367,6 +367,14 @@ def test_a_status_that_was_written_by_hand_is_written_anew(stage: Stage, time_: 
     assert stage.status().progress == "6/6"
 
 
+def _between(start: str, end: str) -> float:
+    """Seconds from one time of a pod's status to another."""
+    times = [clock.seconds(each) for each in (start, end)]
+    assert times[0] is not None
+    assert times[1] is not None
+    return times[1] - times[0]
+
+
 @pytest.mark.parametrize("mortal", [False, True], ids=["lives on", "dies after every write"])
 def test_gpu_time_of_a_trial_that_no_plan_has_is_counted_before_it_goes(
     stage: Stage, mortal: bool
@@ -375,7 +383,6 @@ def test_gpu_time_of_a_trial_that_no_plan_has_is_counted_before_it_goes(
     stage.apply(parallelTrialCount=100)
     stage.prepare()
     job = stage.job_of("scratch/55k")
-    began = time.time()
     stage.run(job)
     stage.settle()
     (pod,) = stage.pods(job)
@@ -385,12 +392,13 @@ def test_gpu_time_of_a_trial_that_no_plan_has_is_counted_before_it_goes(
     time.sleep(4)
     assert "scratch/55k" in stage.trials(), "its pod is alive"
     stage.one_write_a_life = mortal
-    ended = {"exitCode": 1, "reason": "Error", "startedAt": now(), "finishedAt": now()}
+    end = now()
+    ended = {"exitCode": 1, "reason": "Error", "startedAt": end, "finishedAt": end}
     stage.container(pod, "Failed", {"terminated": ended})
-    used = int(time.time()) - began
+    used = _between(pod["status"]["startTime"], end)
     stage.look_until(lambda: "scratch/55k" not in stage.trials())
     stage.settle()
-    assert used > 3
+    assert used >= 4
     assert stage.status().usage.gpu_hours * 3600 >= used - 1
     stage.stay(pod, False)
 
@@ -399,13 +407,14 @@ def test_gpu_time_is_counted_before_the_ttl_removes_it(stage: Stage) -> None:
     stage.apply(ttlSecondsAfterFinished=0, maxFailedTrialCount=0, parallelTrialCount=1)
     stage.prepare()
     job = stage.job_of("source/55k")
-    began = time.time()
     stage.run(job)
     stage.settle()
     time.sleep(4)
     stage.end(job, Outcome(klass=Class.DIVERGED, message="why"))
-    used = int(time.time()) - began
+    (status,) = [pod["status"] for pod in stage.pods(job)]
+    (container,) = status["containerStatuses"]
+    used = _between(status["startTime"], container["state"]["terminated"]["finishedAt"])
     stage.look_until(lambda: not stage.trials())
     assert stage.condition("BudgetExceeded") == ("True", "MaxFailed")
-    assert used > 3
+    assert used >= 4
     assert stage.status().usage.gpu_hours * 3600 >= used - 1
