@@ -8,6 +8,7 @@ from scalingsweep.api.status import Phase, SweepStatus
 from scalingsweep_operator import ledger, resources, trials
 from scalingsweep_operator.api import Api
 from scalingsweep_operator.gather import Gathered
+from scalingsweep_operator.snags import Snags
 
 
 def closed(gathered: Gathered, status: SweepStatus, now: float) -> bool:
@@ -32,14 +33,14 @@ def _counted(gathered: Gathered, status: SweepStatus) -> bool:
 
 
 async def clear(api: Api, namespace: str, gathered: Gathered) -> None:
-    """Delete the children; whoever they own goes with them.
+    """Delete the children; whoever they own goes with them. What is refused is told and stays.
 
     Raises:
         TransientError: a call failed; the next look goes on.
     """
-    for item in gathered.trials.values():
-        metadata = item["metadata"]
-        await api.delete(resources.TRIALS, namespace, metadata["name"], uid=metadata["uid"])
-    for item in gathered.jobs:
-        metadata = item["metadata"]
-        await api.delete(resources.JOBS, namespace, metadata["name"], uid=metadata["uid"])
+    snags = Snags(api, gathered.sweep)
+    children = [(resources.TRIALS, item) for item in gathered.trials.values()]
+    children += [(resources.JOBS, item) for item in gathered.jobs]
+    for resource, item in children:
+        name, uid = item["metadata"]["name"], item["metadata"]["uid"]
+        await snags.ask(api.delete(resource, namespace, name, uid=uid))
