@@ -1,15 +1,22 @@
-"""What a user gets wrong: one clear line on stderr that names where and the mend, exit status 2."""
+"""What a user gets wrong: one clear line on stderr that names where and the mend, exit status 2.
+
+The tables here are of manifests, tables of runs, and of what `run` meets before a GPU is asked for:
+storage, corpora, given checkpoints. What else can be wrong shows only amid the work, and is tested
+beside it; ELSEWHERE says where.
+"""
 
 import copy
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from support import command, manifests
+from support import checkpoints, command, corpora, manifests, resign
+from support.s3 import S3
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -104,6 +111,8 @@ CASES = [
         "is required with uri"),
     bad("map for a list", "spec.arms", {"a": 1}, "spec.arms: must be a list, not a map"),
     bad("empty field", "spec.model", None, "spec.model: must be a map of fields", "give a value"),
+    bad("endpoint", "spec.storage", {"s3": {"bucket": "studies", "endpoint": "ftp//nothing"}},
+        "spec.storage.s3.endpoint: 'ftp//nothing' does not fit", "write http://HOST:PORT or"),
     bad("name", "metadata.name", "My Study", "metadata.name: 'My Study'", "small letters"),
     bad("escape codes", "spec.corpora.0.name", "e\x1b[31mn", r"'e\x1b[31mn'", "small letters"),
     Case(name="kind missing", edit=remove("kind"), says=("sweep.yaml", "kind: ScalingSweep")),
@@ -188,6 +197,143 @@ def test_one_clear_line_about_a_corpus(wrong: str, tmp_path: Path) -> None:
     if wrong == "not UTF-8":
         (tmp_path / "text" / "fr" / "7.txt").write_bytes(b"un\ncaf\xe9\n")
     refused(command.run("run", "sweep.yaml", cwd=tmp_path), *TEXT[wrong])
+
+
+SIGNED = "spec.storage.s3.endpoint: the clocks of this machine and of "
+STORAGE: dict[str, tuple[Callable[[S3], AbstractContextManager[str]], tuple[str, ...]]] = {
+    "clock ahead": (
+        lambda s3: resign.with_a_clock_that_is(s3, 2),
+        (SIGNED, "differ by more than it takes: set them right"),
+    ),
+    "clock behind": (
+        lambda s3: resign.with_a_clock_that_is(s3, -2),
+        (SIGNED, "differ by more than it takes: set them right"),
+    ),
+    "no If-None-Match": (
+        resign.without_conditions,
+        ("spec.storage.s3.endpoint: ", "ignores If-None-Match", "use an S3 server that honours it"),
+    ),
+}
+"""The storage that a manifest names, and what `run` says of it before it has read any text."""
+
+
+@pytest.mark.parametrize("wrong", STORAGE)
+def test_one_clear_line_about_a_storage(wrong: str, tmp_path: Path, s3: S3) -> None:
+    serve, says = STORAGE[wrong]
+    manifest = whole()
+    prefix = wrong.replace(" ", "-")
+    with serve(s3) as endpoint:
+        location = s3.access.location(prefix).to_wire()
+        manifest["spec"]["storage"] = {"s3": {**location, "endpoint": endpoint}}
+        manifest["spec"]["fit"] = {"identifiability": "Warn"}
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(manifest))
+        done = command.run("run", "sweep.yaml", cwd=tmp_path, environment=s3.access.keys())
+    refused(done, *says)
+    assert list(s3.store(prefix).list()) == [], "nothing was written"
+
+
+GIVEN = {
+    "another shape": (
+        "spec.arms[0].init.uri: given config.json: has hidden_size 16, the trial's model 8",
+        "give a checkpoint of this shape",
+    ),
+    "another tokenizer": (
+        "spec.arms[0].init.uri: given: has another tokenizer than this study",
+        "write `tokenizer: {uri: …}` with the checkpoint's tokenizer.json",
+    ),
+}
+"""What is wrong with the checkpoint that an arm starts from, and what `run` says of it."""
+
+
+@pytest.mark.parametrize("wrong", GIVEN)
+def test_one_clear_line_about_a_given_checkpoint(wrong: str, tmp_path: Path) -> None:
+    manifest = whole()
+    spec = manifest["spec"]
+    shape = {"hiddenSize": 8, "intermediateSize": 32, "layers": 1, "heads": 2}
+    spec |= {
+        "model": {"contextLength": 16, "sizes": [{"name": "xs", **shape}]},
+        "arms": [{"name": "cpt", "corpus": "fr", "init": {"uri": "given"}}],
+        "fit": {"identifiability": "Warn"},
+    }
+    spec["tokenizer"]["train"]["vocabSize"] = 300
+    for name in ("en", "fr"):
+        corpora.write_pages(tmp_path / "text" / name, name, 300)
+    checkpoints.write(
+        tmp_path / "given",
+        **({"hidden_size": 16} if wrong == "another shape" else {}),
+        tokenizer={"model": {"vocab": {"a": 0, "b": 1}}} if wrong == "another tokenizer" else None,
+    )
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(manifest))
+    refused(command.run("run", "sweep.yaml", cwd=tmp_path), *GIVEN[wrong])
+
+
+ELSEWHERE = {
+    "tokenizer that does not match the checkpoint, amid a study": (
+        ("trainer/test_trial_run.py", "test_a_tokenizer_beside_given_weights_must_be_the_studys"),
+        ("trainer/test_trial_run.py", "test_a_source_of_another_tokenizer_is_refused"),
+    ),
+    "checkpoint of another shape, amid a study": (
+        ("trainer/test_trial_run.py", "test_a_hugging_face_checkpoint_is_taken_over"),
+        ("trainer/test_trial_run.py", "test_a_source_that_is_not_what_was_recorded_is_refused"),
+    ),
+    "truncated shard": (
+        ("trainer/test_data_shards.py", "test_a_truncated_shard_is_refused"),
+        ("trainer/test_data_shards.py", "test_a_damaged_shard_is_refused"),
+    ),
+    "shard of another tokenizer": (
+        ("trainer/test_data_batches.py", "test_a_corpus_that_does_not_fit_the_trial_is_refused"),
+        ("trainer/test_trial_run.py", "test_a_validation_split_of_another_tokenizer_is_refused"),
+        ("trainer/test_trial_run.py", "test_a_token_beyond_the_vocabulary_is_bad_data"),
+    ),
+    "port taken": (
+        ("cli/test_edited_studies.py", "test_ports_that_are_taken_are_passed_over"),
+        ("cli/test_s3server.py", "test_a_taken_port_is_replaced"),
+        ("trainer/test_trial_run.py", "test_a_port_that_is_taken_is_only_said"),
+    ),
+    "credentials wrong": (
+        ("cli/test_edited_studies.py", "test_storage_that_is_not_what_it_should_be"),
+        ("core/test_store.py", "test_no_credentials"),
+    ),
+    "clock skew, amid a study": (
+        ("core/test_store_faults.py", "test_clocks_that_differ_are_to_be_set"),
+    ),
+    "a refused edit under a running sweep": (
+        ("cli/test_edited_studies.py", "test_an_edit_under_a_running_sweep_waits_for_it"),
+        ("cluster/test_edits.py", "test_an_edit_is_refused_by_both_back_ends_or_by_none"),
+    ),
+    "edits that are allowed": (
+        ("cli/test_edited_studies.py", "test_edits_between_runs"),
+        ("e2e/test_study.py", "test_a_new_budget_and_a_new_size_leave_the_old_rows_as_they_are"),
+    ),
+    "two runners on one manifest": (
+        ("cli/test_local_session.py", "test_ctrl_c_saves_and_the_same_command_goes_on"),
+        ("chaos/test_storage.py", "test_two_runners_on_one_manifest"),
+    ),
+    "fewer sequences than ranks": (("trainer/test_ranks.py", "test_more_ranks_than_sequences"),),
+    "hostile or oversized outcomes": (
+        ("cli/test_local_ending.py", "test_a_bad_outcome_is_an_infrastructure_failure"),
+        ("cli/test_local_ending.py", "test_links_pipes_and_folders_are_not_read"),
+        ("cli/test_local_runner.py", "test_what_outcomes_claim_is_not_believed"),
+        ("operator/test_ending.py", "test_a_hostile_message_is_a_failure_that_may_pass"),
+    ),
+    "secrets": (
+        ("cli/test_secrets.py", "test_a_whole_study_tells_nobody"),
+        ("cli/test_secrets.py", "test_keys_that_are_refused_are_not_told"),
+    ),
+    "disk full": (
+        ("cli/test_full_disk.py", "test_it_is_told_before_anything_starts"),
+        ("trainer/test_full_disk.py", "test_a_checkpoint_without_room"),
+        ("chaos/test_storage.py", "test_a_disk_that_fills_ends_it_clearly_and_loses_nothing"),
+    ),
+    "bucket gone": (("chaos/test_storage.py", "test_a_bucket_that_is_deleted_is_named"),),
+}
+"""What goes wrong amid the work, and the tests of it: file and name."""
+
+
+@pytest.mark.parametrize("wrong", ELSEWHERE)
+def test_the_rest_of_the_table_is_elsewhere(wrong: str) -> None:
+    for file, name in ELSEWHERE[wrong]:
+        assert f"\ndef {name}(" in (Path(__file__).parents[1] / file).read_text("utf-8")
 
 
 def refused(done: Any, *says: str) -> None:
