@@ -86,12 +86,18 @@ def test_a_disk_that_fills_ends_the_run_and_the_next_one_goes_on(
 
 def test_a_journal_that_cannot_grow_ends_all_processes(disk: Path, s3: S3) -> None:
     """Nothing can be recorded any more, not even how they ended: the next run finds them open."""
+    arms = [
+        {"name": "source", "corpus": "en", "budgets": {"tokens": ["250k"]}},
+        {"name": "other", "corpus": "en", "budgets": {"tokens": ["700k"]}},
+        {"name": "scratch", "corpus": "fr"},
+    ]
     forever = {"limit": 100, "backoffSeconds": 0}
-    study = local_run.study(disk, retry=forever)
-    study.acts(source=["hang"], scratch=["Infrastructure"])
+    study = local_run.study(disk, arms=arms, parallelTrialCount=3, retry=forever)
+    study.acts(source=["hang"], other=["hang"], scratch=["Infrastructure"])
+    pids: list[int] = []
 
     def fill() -> None:
-        study.pid_of("source")
+        pids.extend([study.pid_of("source"), study.pid_of("other")])
         disks.fill(disk)
 
     filling = threading.Thread(target=fill)
@@ -99,9 +105,9 @@ def test_a_journal_that_cannot_grow_ends_all_processes(disk: Path, s3: S3) -> No
     with pytest.raises(DiskFull, match=rf"journal\.jsonl: its disk is full: {MEND}"):
         local_run.here(study, s3)
     filling.join()
-    assert not psutil.pid_exists(study.pid_of("source"))
+    assert [psutil.pid_exists(pid) for pid in pids] == [False, False]
     (disk / "ballast").unlink()
-    study.acts(source=["done"], scratch=["done"])
+    study.acts()
     end, heard = local_run.here(study, s3)
     assert end.phase is Phase.COMPLETE
     assert [klass for _, klass, _ in heard.said("source/27k/0")] == ["Done"]

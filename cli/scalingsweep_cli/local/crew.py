@@ -152,6 +152,13 @@ class Crew:
             running.kill_at = time.monotonic()
             running.launched.kill()
 
+    def abandon(self) -> None:
+        """End everything at once and record nothing: the next run finds it open."""
+        self.kill_all()
+        for running in self.running.values():
+            running.launched.process.wait()
+        self.running.clear()
+
     def reap(self) -> list[Ended]:
         """What has ended since; what would not leave in time is killed."""
         ended = []

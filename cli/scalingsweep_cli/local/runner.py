@@ -222,8 +222,8 @@ class Runner:
                 self._crew.kill_all()
             try:
                 self._crew.reap()
-            except TransientError:  # nothing can be recorded: the next run finds them open
-                self._crew.kill_all()
+            except TransientError:  # nothing can be recorded any more
+                self._crew.abandon()
                 raise
             self._sleep(PAUSE_SECONDS)
 
