@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from scalingsweep import cost, devices, identity, standing
 from scalingsweep.api import names
+from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.outcome import Class
 from scalingsweep.plan import Key, Trial
 from scalingsweep.world import (
@@ -245,7 +246,7 @@ def _standing(observed: Observed, work: Work, now: float) -> standing.Standing:
 def _told(observed: Observed, key: Key) -> frozenset[int]:
     """Tokens D of a key whose results are in S3, also those that are no longer planned."""
     told = {D for attempt in _attempts(observed, key) for D in attempt.budgets}
-    return frozenset(told | {D for there, D in observed.observed if there == key})
+    return observed.observed.get(key, frozenset()) | told
 
 
 def _starts(
@@ -269,7 +270,7 @@ def _starts(
             return (), _Halt(limit=Limit.GPU_HOURS, reason=reason)
         attempts = _attempts(observed, trial.key)
         halvings = sum(1 for attempt in attempts if attempt.klass is Class.OUT_OF_MEMORY)
-        starts.append(Start(work=trial.key, halvings=halvings))
+        starts.append(Start(work=trial.key, halvings=min(halvings, MOST_HALVINGS)))
     return tuple(starts), _GO_ON
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from scalingsweep import check, cost, lr, quantity, rules, shapes
 from scalingsweep.api.arms import Arm, Budgets, Init
 from scalingsweep.api.model import NamedShape, Preset
+from scalingsweep.api.prepared import MOST_OBSERVATIONS
 from scalingsweep.api.running import Resources
 from scalingsweep.api.shape import Shape
 from scalingsweep.api.sweep import SweepSpec
@@ -131,6 +132,13 @@ def make(spec: SweepSpec) -> Plan:
     for arm in check.sources_first(spec.arms):
         for size, seed in itertools.product(sizes, spec.training.seeds):
             trials |= {trial.key: trial for trial in _trials(spec, arm, size, seed, trials)}
+    observations = sum(len(trial.budgets) for trial in trials.values())
+    if observations > MOST_OBSERVATIONS:
+        raise SpecError(
+            "spec",
+            f"plans {observations} observations, and a sweep holds {MOST_OBSERVATIONS}: "
+            "name fewer sizes, arms, budgets or seeds, or make two sweeps of it",
+        )
     return Plan(
         spec=spec,
         sizes=sizes,

@@ -226,6 +226,17 @@ def _arm_corpus(plan: planning.Plan, name: str) -> str:
     return next(arm.corpus for arm in plan.spec.arms if arm.name == name)
 
 
+def observed(plan: planning.Plan, prepared: Prepared | None) -> dict[planning.Key, frozenset[int]]:
+    """Tokens D of each trial that prepare found complete; nothing before it has looked."""
+    found: dict[planning.Key, frozenset[int]] = {}
+    if prepared is not None:
+        flags = from_bitmap(prepared.observed, len(plan.observations))
+        for (trial, D), there in zip(plan.observations, flags, strict=True):
+            if there:
+                found[trial.key] = found.get(trial.key, frozenset()) | {D}
+    return found
+
+
 def to_bitmap(flags: Collection[bool]) -> str:
     """Base64 of one bit per observation in plan order."""
     number = sum(1 << i for i, flag in enumerate(flags) if flag)

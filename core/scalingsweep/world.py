@@ -88,8 +88,8 @@ class Observed:
     this very spec alone, for an edit may have mended what they failed at."""
     prepared: Prepared | None
     """The answer of the newest successful prepare for this very spec."""
-    observed: frozenset[tuple[Key, int]]
-    """(trial, D) whose results were complete in S3 when prepare looked."""
+    observed: Mapping[Key, frozenset[int]]
+    """Tokens D of each trial whose results were complete in S3 when prepare looked."""
     ids: Mapping[Key, str] = dataclasses.field(default_factory=dict)
     """Id of each planned trial, as far as known: attempts at another id are not attempts at it.
     Empty where a key has had one id only, as in one run on one machine."""

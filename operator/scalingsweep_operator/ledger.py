@@ -7,7 +7,6 @@ Pods and jobs vanish; what they said, and the GPU time that they used, stays her
 import dataclasses
 from collections.abc import Mapping
 
-from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.outcome import Class
 from scalingsweep.api.scalingtrial import TrialAttempt, TrialResult, TrialStatus
 from scalingsweep_operator import clock, ending
@@ -76,12 +75,10 @@ def begun(status: TrialStatus, number: int, *, halvings: int, now: float) -> Tri
     Args:
         status: as it was recorded.
         number: the attempt's.
-        halvings: of its micro-batch; past the most nothing is left to halve.
+        halvings: of its micro-batch.
         now: the time.
     """
-    attempt = TrialAttempt(
-        number=number, start_time=clock.stamp(now), halvings=min(halvings, MOST_HALVINGS)
-    )
+    attempt = TrialAttempt(number=number, start_time=clock.stamp(now), halvings=halvings)
     attempts = (*status.attempts, attempt)
     return shortened(status.model_copy(update={"attempts": attempts, "message": ""}))
 

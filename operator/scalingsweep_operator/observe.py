@@ -101,7 +101,7 @@ def observed(
         plan=study.plan,
         attempts=made,
         prepared=found,
-        observed=_known(study.plan, found),
+        observed=resolve.observed(study.plan, found),
         ids={key: spec.id for key, spec in ids.items()},
         started=started,
         spent_gpu_seconds=max(0.0, total_gpu_seconds(status, counted) - listed),
@@ -156,11 +156,3 @@ def _attempt(trial: Trial, attempt: TrialAttempt) -> Attempt:
         gpu_seconds=attempt.gpu_seconds,
         trial=trial.spec.id,
     )
-
-
-def _known(plan: Plan, found: Prepared | None) -> frozenset[tuple[Key, int]]:
-    if found is None:
-        return frozenset()
-    cells = plan.observations
-    flags = resolve.from_bitmap(found.observed, len(cells))
-    return frozenset((t.key, D) for (t, D), there in zip(cells, flags, strict=True) if there)

@@ -67,6 +67,16 @@ def bad(name: str, where: str, value: Any, *says: str) -> Case:
     return Case(name=name, edit=put(where, value), says=says)
 
 
+def edits(*each: Edit) -> Edit:
+    """Several edits of one manifest."""
+
+    def edit(manifest: dict[str, Any]) -> None:
+        for one in each:
+            one(manifest)
+
+    return edit
+
+
 def csv(name: str, table: str | bytes | None, *says: str, options: tuple[str, ...] = ()) -> Case:
     """A table that `fit` refuses."""
     return Case(name=name, arguments=("fit", "runs.csv", *options), table=table, says=says)
@@ -115,6 +125,13 @@ CASES = [
         "spec.storage.s3.endpoint: 'ftp//nothing' does not fit", "write http://HOST:PORT or"),
     bad("name", "metadata.name", "My Study", "metadata.name: 'My Study'", "small letters"),
     bad("escape codes", "spec.corpora.0.name", "e\x1b[31mn", r"'e\x1b[31mn'", "small letters"),
+    Case(name="a sweep for years",
+         edit=edits(
+             put("spec.training.seeds", list(range(64))),
+             put("spec.model.sizes", [f"{n}k" for n in range(30, 60)]),
+             put("spec.budgets.tokens", [f"{n}k" for n in range(250, 260)]),
+         ),
+         says=("spec: plans ", "a sweep holds 12000", "or make two sweeps of it")),
     Case(name="kind missing", edit=remove("kind"), says=("sweep.yaml", "kind: ScalingSweep")),
     Case(name="a bare no", manifest=GOOD.replace("name: fr", "name: no", 1),
          says=("spec.corpora[1].name: must be text, not false", "quote it")),

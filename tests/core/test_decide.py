@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalingsweep import decide
+from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.outcome import Class
 from scalingsweep.plan import Key
 from scalingsweep.world import Job, Phase, Stop, TrialPhase
@@ -107,6 +108,16 @@ def test_out_of_device_memory_halves_the_micro_batch() -> None:
         world.end(SOURCE_55K, Class.OUT_OF_MEMORY)
     halvings = [start.halvings for start in world.starts if start.work == SOURCE_55K]
     assert halvings == [0, 1, 2]
+
+
+def test_memory_that_never_suffices_halves_no_further_than_a_record_holds() -> None:
+    world = worlds.prepared_world(retry={"limit": 40, "backoffSeconds": 0}, parallelTrialCount=1)
+    for _ in range(41):
+        world.step()
+        world.end(SOURCE_55K, Class.OUT_OF_MEMORY)
+    halvings = [start.halvings for start in world.starts if start.work == SOURCE_55K]
+    assert halvings == [*range(MOST_HALVINGS), *[MOST_HALVINGS] * 9]
+    assert world.step().trials[SOURCE_55K] is TrialPhase.FAILED
 
 
 def test_host_memory_is_tried_again_once() -> None:

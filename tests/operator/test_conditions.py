@@ -24,7 +24,7 @@ def view(study: studies.Study) -> conditions.View:
         plan=study.plan,
         attempts={},
         prepared=manifests.prepared(),
-        observed=frozenset(),
+        observed={},
         started=100.0,
     )
     return conditions.View(decision=decide.decide(observed, 200.0), observed=observed)

@@ -1,8 +1,6 @@
 """What is recorded of attempts, and when."""
 
-import pytest
 
-from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.outcome import Class, Outcome
 from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
 from scalingsweep_operator import clock, ledger
@@ -138,14 +136,7 @@ def test_an_api_server_whose_clock_is_ahead_has_lost_no_pod() -> None:
     assert settle(found, there={1: seen(ahead)}, now=NOW + 5)[0].class_ is None
 
 
-@pytest.mark.parametrize(
-    ("asked", "halved"), [(0, 0), (MOST_HALVINGS, 32), (MOST_HALVINGS + 1, 32)]
-)
-def test_memory_that_never_suffices_halves_no_further_than_a_status_holds(
-    asked: int, halved: int
-) -> None:
-    """The attempt goes the way of the others, and its trial is given up when no retry is left."""
-    found = ledger.begun(TrialStatus(message="OutOfMemory"), 7, halvings=asked, now=NOW)
-    (attempt,) = TrialStatus.from_wire(found.to_wire()).attempts
-    assert (attempt.number, attempt.halvings) == (7, halved)
-    assert found.message == ""
+def test_one_that_begins_takes_the_former_ones_message_away() -> None:
+    found = ledger.begun(TrialStatus(message="OutOfMemory"), 7, halvings=3, now=NOW)
+    (attempt,) = found.attempts
+    assert (attempt.number, attempt.halvings, found.message) == (7, 3, "")

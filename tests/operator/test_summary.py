@@ -69,7 +69,7 @@ def _case(study: studies.Study, words: str, fit: Outcome) -> Case:
         plan=study.plan,
         attempts={Job.PREPARE: (ended,)},
         prepared=found,
-        observed=frozenset(),
+        observed={},
         started=100.0,
         refusal=words,
     )

@@ -1,12 +1,13 @@
 """A sweep on the whole cluster as a person has it: applied, looked at, waited for. For tests/e2e.
 
-The manifests are examples/kubernetes made smaller, each with a prefix of its own in the bucket, so
-that no study finds what another has trained.
+The manifests are examples/kubernetes made smaller; each sweep has a prefix of its own in the bucket,
+so that no study finds what another, or an earlier run of the same test, has trained.
 """
 
 import dataclasses
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -41,7 +42,6 @@ def manifest(name: str, **changes: Any) -> dict[str, Any]:
     value: dict[str, Any] = yaml.safe_load(stage.EXAMPLE.read_text())
     value["metadata"] = {"name": name}
     value["spec"] |= _SMALL | changes
-    value["spec"]["storage"]["s3"]["prefix"] = name
     return value
 
 
@@ -80,14 +80,16 @@ class Sweep:
 
     ground: stage.Stage
     name: str
+    prefix: str = dataclasses.field(default_factory=lambda: f"test-{secrets.token_hex(4)}")
 
     @property
     def store(self) -> Store:
         """Its part of the bucket."""
-        return self.ground.bucket.store(self.name)
+        return self.ground.bucket.store(self.prefix)
 
     def apply(self, given: dict[str, Any]) -> None:
         """`kubectl apply`."""
+        given["spec"]["storage"]["s3"]["prefix"] = self.prefix
         self.ground.kubectl("apply", SPACE, "-f", "-", given=given)
 
     def delete(self) -> None:

@@ -31,7 +31,10 @@ class World:
             plan=self.plan,
             attempts={work: tuple(list_) for work, list_ in self.attempts.items()},
             prepared=self.prepared,
-            observed=self.observed,
+            observed={
+                key: frozenset(D for there, D in self.observed if there == key)
+                for key, _ in self.observed
+            },
             started=0.0,
             ids=self.ids,
             spent_gpu_seconds=self.spent_gpu_seconds,

@@ -7,7 +7,7 @@ says. Kill this process at any instruction: the next run goes on from the journa
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -159,18 +159,11 @@ class Runner:
             plan=plan,
             attempts=self._crew.observed(),
             prepared=self._prepared,
-            observed=frozenset(self._known()),
+            observed=resolve.observed(plan, self._prepared),
             started=self._journal.first_start,
             spent_gpu_seconds=self._earlier_gpu_seconds,
             refusal=self._study.refusal,
         )
-
-    def _known(self) -> Iterator[tuple[Key, int]]:
-        """The observations that were in S3 when prepare looked."""
-        if self._prepared is not None:
-            cells = self._study.plan.observations
-            flags = resolve.from_bitmap(self._prepared.observed, len(cells))
-            yield from ((t.key, D) for (t, D), there in zip(cells, flags, strict=True) if there)
 
     def _act(self, decision: Decision, observed: Observed) -> None:
         for action in decision.actions:

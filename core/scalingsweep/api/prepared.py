@@ -5,6 +5,11 @@ from pydantic import Field
 from scalingsweep.api.names import Digest, Name, Uri
 from scalingsweep.api.wire import Wire
 
+MOST_OBSERVATIONS = 12_000
+"""Of one sweep: a bit for each must fit into prepare's answer beside all else that it says."""
+_BITMAP = 4 * -(-MOST_OBSERVATIONS // 24)
+"""Characters of base64: four hold 24 bits."""
+
 
 class PreparedCorpus(Wire):
     """One corpus as token shards."""
@@ -49,5 +54,5 @@ class Prepared(Wire):
     """Its vocabulary."""
     checkpoints: tuple[PreparedCheckpoint, ...] = Field(default=(), max_length=64)
     """One per given source checkpoint."""
-    observed: str = Field(default="", pattern=r"^[A-Za-z0-9+/=]*$", max_length=2000)
+    observed: str = Field(default="", pattern=r"^[A-Za-z0-9+/=]*$", max_length=_BITMAP)
     """Base64 bitmap in plan order: which observations exist with all their losses."""
