@@ -132,7 +132,7 @@ STATUS: dict[str, Any] = {
     "plan": {"observations": 154, "flops": 6e22, "gpuHours": 4100.5},
     "usage": {"gpuHours": 812.4},
     "prepared": manifests.prepared().to_wire(),
-    "preparedGeneration": 3,
+    "preparedFor": "0" * 32,
     "fit": {
         "observations": 42,
         "missing": 112,
