@@ -1,7 +1,7 @@
 """A sweep on the whole cluster as a person has it: applied, looked at, waited for. For tests/e2e.
 
-The manifests are examples/kubernetes made smaller; each sweep has a prefix of its own in the bucket,
-so that no study finds what another, or an earlier run of the same test, has trained.
+The manifests are examples/kubernetes made smaller. Each sweep has a prefix of its own in the
+bucket, so that none finds what another, or an earlier run of the same test, has trained.
 """
 
 import dataclasses
