@@ -20,6 +20,7 @@ from hack.cluster import (
     kernel,
     network,
     node,
+    processes,
     sandbox,
     training_operator,
 )
@@ -29,6 +30,7 @@ from hack.cluster.kubectl import Kubectl
 from hack.cluster.processes import Processes
 
 _PARTS = ("kube-scheduler", "kubelet", "kube-proxy", "pause", "coredns", "training-operator")
+_READY_SECONDS = 120.0
 BINARIES = (*binaries.API_LAYER, *_PARTS)
 
 
@@ -87,6 +89,32 @@ class Cluster:
             except BaseException:
                 self._end()
                 raise
+
+    def strike(self, name: str) -> None:
+        """SIGKILL a process of the control plane, and start it again as it was.
+
+        Nothing else looks after them: this is for tests of what goes on meanwhile.
+
+        Raises:
+            ClusterError: it does not come back.
+        """
+        process = self._behind(name)
+        command = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        processes.kill(process)
+        self._processes.kill(name)
+        self._processes.prefix = self.inside.enter
+        self._processes.start(name, command)
+        self._processes.wait(name, self.is_up, seconds=_READY_SECONDS)
+
+    def _behind(self, name: str) -> processes.Identity:
+        """The process itself: on record is `nsenter`, which waits for it outside."""
+        outer = self._processes.identity(name)
+        assert outer is not None, f"there is no {name}"
+        (child,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
+        found = processes.identify(int(child))
+        if found is None:
+            raise ClusterError(f"{name} has ended by itself: {self._processes.last_words(name)}")
+        return found
 
     def down(self) -> None:
         """End it, and remove every trace of it."""
