@@ -43,9 +43,9 @@ def test_from_apply_to_a_fitted_law(stage: Stage) -> None:
 def test_a_look_at_what_has_not_changed_writes_nothing(stage: Stage) -> None:
     stage.apply()
     stage.prepare()
-    before = stage._versions()
+    before = stage.written()
     stage.look()
-    assert stage._versions() == before
+    assert stage.written() == before
 
 
 def test_a_failed_attempt_is_tried_again_under_a_new_name(stage: Stage) -> None:

@@ -65,9 +65,9 @@ def test_a_full_quota_on_jobs_is_waited_for(stage: Stage) -> None:
     assert stage.condition("Planned") == ("Unknown", "Preparing")
     assert stage.condition("Failed")[0] == "False"
     assert _told(stage, "QuotaExceeded", "exceeded quota: few")
-    before = stage._versions()
+    before = stage.written()
     stage.look()
-    assert stage._versions() == before, "or each look would bring the next one about"
+    assert stage.written() == before, "or each look would bring the next one about"
     _quota(stage, **{JOBS: 1})
     stage.look_until(lambda: bool(stage.newest("prepare")))
     stage.prepare()
@@ -92,9 +92,9 @@ def test_a_full_quota_on_pytorch_jobs_spends_no_retry(stage: Stage) -> None:
         assert "QuotaExceeded" in _message(stage, trial)
         assert stage.trials()[trial]["status"]["phase"] == "Running"
         assert "class" not in stage.attempt(trial)
-    before = stage._versions()
+    before = stage.written()
     assert stage.look() is not None
-    assert stage._versions() == before
+    assert stage.written() == before
     (running,) = set(stage.trials()) - set(waiting)
     stage.run(stage.job_of(running))
     stage.settle()
@@ -313,9 +313,9 @@ def test_a_pytorch_job_of_anothers_takes_a_name(stage: Stage, metadata: Any) -> 
     assert "NameTaken" in _message(stage, "source/55k")
     assert _told(stage, "NameTaken", f"PyTorchJob {name} is not this sweep's")
     assert stage.condition("Progressing") == ("False", "NameTaken")
-    before = stage._versions()
+    before = stage.written()
     stage.look()
-    assert stage._versions() == before
+    assert stage.written() == before
     stage.delete(resources.PYTORCH_JOBS, name)
     stage.look_until(lambda: "job" in stage.attempt("source/55k"))
     stage.settle()

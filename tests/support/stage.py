@@ -143,6 +143,20 @@ class Stage:
 
     # --- what there is
 
+    def written(self) -> set[tuple[str, str]]:
+        """What the operator has written, to see whether it writes; a Job's status is not its."""
+        records = {
+            (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
+            for kind in (resources.SWEEPS, resources.TRIALS)
+            for item in self.items(kind)
+        }
+        jobs = {
+            (item["metadata"]["uid"], item["metadata"].get("deletionTimestamp", ""))
+            for kind in (resources.PYTORCH_JOBS, resources.JOBS)
+            for item in self.items(kind)
+        }
+        return records | jobs
+
     def sweep(self, name: str = NAME) -> Object:
         """The ScalingSweep."""
         found: Object = self._read(resources.SWEEPS, name)
