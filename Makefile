@@ -42,9 +42,12 @@ test: $(STAMP) ## unit and integration tests (under 10 minutes on 2 cores)
 test-long: $(STAMP) ## end-to-end tests: whole studies
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m e2e
 
+# The node's test holds the machine before against the machine after, so it runs alone.
+NODE := tests/cluster/test_cluster.py
 .PHONY: test-cluster
 test-cluster: $(STAMP) tools ## against a real Kubernetes: its API server alone, and a whole node (root)
-	@$(BIN)/python -m pytest -m cluster tests/cluster
+	@$(BIN)/python -m pytest -m cluster $(NODE)
+	@$(BIN)/python -m pytest -m cluster -n 2 --dist load --ignore $(NODE) tests/cluster
 
 .PHONY: e2e
 e2e: $(STAMP) tools ## examples/kubernetes on a whole cluster: chart, images, S3, PyTorchJobs (root; 10 minutes)
