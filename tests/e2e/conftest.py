@@ -8,11 +8,15 @@ from hack.e2e import stage
 
 from support import sweeps
 
+_KEPT = pytest.StashKey[cluster.Cluster]()
+
 
 @pytest.fixture(scope="session")
-def ground() -> Iterator[stage.Stage]:
+def ground(pytestconfig: pytest.Config) -> Iterator[stage.Stage]:
     """Up, with images, S3, text, Prometheus and the chart; down again unless it was up before."""
     one = cluster.the_one()
+    # subprocess warns of a child that is let go while it runs, and one that was struck runs on
+    pytestconfig.stash[_KEPT] = one
     was_up = one.is_up()
     try:
         one.up()
