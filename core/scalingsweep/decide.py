@@ -8,7 +8,7 @@ observes.
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from scalingsweep import cost, devices, identity, standing
+from scalingsweep import gpu_time, identity, standing
 from scalingsweep.api import names
 from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.outcome import Class
@@ -91,12 +91,6 @@ def fit_input(observed: Observed) -> str:
     corpora = [corpus.name for corpus in spec.corpora]
     arms = [arm.to_wire() for arm in spec.arms]
     return identity.digest([spec.fit.to_wire(), corpora, arms, cells])
-
-
-def gpu_seconds(observed: Observed, now: float) -> float:
-    """GPU time used so far, also by trials that the plan no longer has."""
-    used = sum(attempt.used(now) for attempts in observed.attempts.values() for attempt in attempts)
-    return used + observed.spent_gpu_seconds
 
 
 def _rest(observed: Observed, phases: Mapping[Key, TrialPhase]) -> Decision:
@@ -258,11 +252,11 @@ def _starts(
     sources = {t.source.key for t in observed.plan.trials if t.source is not None}
     # the longest first: what is left at the end is short and spreads evenly
     pending.sort(key=lambda t: (t.key not in sources, -t.trained_tokens * t.size.N))
-    committed = _committed_gpu_seconds(observed, now)
+    committed = gpu_time.committed(observed, now)
     limit = observed.plan.spec.limits.gpu_hours
     starts: list[Start] = []
     for trial in pending[: max(0, room)]:
-        committed += _estimated_gpu_seconds(trial)
+        committed += gpu_time.estimated(trial)
         if limit is not None and committed > limit * 3600:
             if starts:
                 break
@@ -327,27 +321,3 @@ def _running(observed: Observed) -> list[Work]:
 
 def _running_trials(observed: Observed) -> list[Key]:
     return [work for work in _running(observed) if isinstance(work, Key)]
-
-
-def _gpus(trial: Trial) -> int:
-    return trial.size.resources.nodes * trial.size.resources.gpus_per_node
-
-
-def _estimated_gpu_seconds(trial: Trial) -> float:
-    """GPU time of a whole trial; 0 where the device is unknown, for nothing can be committed."""
-    accelerator = trial.size.resources.accelerator
-    device = devices.find(accelerator) if accelerator else None
-    if device is None or _gpus(trial) == 0:
-        return 0.0
-    flops = cost.trial_flops(trial.size.shape, trial.trained_tokens)
-    return (cost.gpu_hours(flops, device) or 0.0) * 3600
-
-
-def _committed_gpu_seconds(observed: Observed, now: float) -> float:
-    """What is spent, and what running trials will still need as far as can be told."""
-    running = 0.0
-    for trial in observed.plan.trials:
-        attempts = observed.attempts.get(trial.key, ())
-        if attempts and attempts[-1].running:
-            running += max(0.0, _estimated_gpu_seconds(trial) - attempts[-1].used(now))
-    return gpu_seconds(observed, now) + running

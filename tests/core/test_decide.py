@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scalingsweep import decide
+from scalingsweep import decide, gpu_time
 from scalingsweep.api.attempt import MOST_HALVINGS
 from scalingsweep.api.outcome import Class
 from scalingsweep.plan import Key
@@ -273,11 +273,11 @@ def test_gpu_hours_never_fall_whatever_is_edited() -> None:
     world.step()
     world.now = 100.0
     world.end(SOURCE_27K, Class.PREEMPTED)
-    used = decide.gpu_seconds(world.observe(), world.now)
+    used = gpu_time.used(world.observe(), world.now)
     assert used == 2 * 8 * 100
     only = {"contextLength": 128, "sizes": ["55k"]}
     world.plan = manifests.planned(resources=[{"gpusPerNode": 1}], model=only)
-    assert decide.gpu_seconds(world.observe(), world.now) == used
+    assert gpu_time.used(world.observe(), world.now) == used
 
 
 def test_another_id_is_another_trial() -> None:

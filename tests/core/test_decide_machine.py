@@ -12,7 +12,7 @@ import hypothesis
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from scalingsweep import cost, decide, devices, identity
+from scalingsweep import cost, decide, devices, gpu_time, identity
 from scalingsweep.api.names import duration
 from scalingsweep.api.outcome import Class
 from scalingsweep.plan import Key, Plan, Trial
@@ -173,7 +173,7 @@ class Sweep(stateful.RuleBasedStateMachine):
     @stateful.rule()
     def run_the_command_again(self) -> None:
         """A new run on one machine forgives: earlier attempts are known by their GPU time alone."""
-        spent = decide.gpu_seconds(self.world.observe(), self.world.now)
+        spent = gpu_time.used(self.world.observe(), self.world.now)
         self.change(self.world.plan)
         self.world.attempts.clear()
         self.world.spent_gpu_seconds = spent
@@ -244,7 +244,7 @@ class Sweep(stateful.RuleBasedStateMachine):
             a.trial for list_ in world.attempts.values() for a in list_ if a.running and a.trial
         ]
         assert len(names) == len(set(names)), "a trial runs twice at once"
-        used = decide.gpu_seconds(world.observe(), now)
+        used = gpu_time.used(world.observe(), now)
         assert used >= self.gpu_seconds - 1e-6, "GPU-hours have fallen"
         self.gpu_seconds = used
         return decision
@@ -260,7 +260,7 @@ class Sweep(stateful.RuleBasedStateMachine):
         if spec.limits.deadline is not None:
             assert world.now < duration(spec.limits.deadline)
         if spec.limits.gpu_hours is not None:
-            spent = decide.gpu_seconds(world.observe(), world.now)
+            spent = gpu_time.used(world.observe(), world.now)
             new = sum(estimate(trials[key]) for key in starts)
             assert spent + new <= spec.limits.gpu_hours * 3600 * (1 + 1e-9)
         for key in starts:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from scalingsweep import decide
+from scalingsweep import decide, gpu_time
 from scalingsweep.world import Decision, Observed, Stop
 from scalingsweep_cli.local import journal
 from support import traces
@@ -52,7 +52,7 @@ class Ear:
                 now=now,
                 decision=traces.decision(decision),
                 attempts=attempts,
-                gpu_seconds=decide.gpu_seconds(observed, now),
+                gpu_seconds=gpu_time.used(observed, now),
             )
         )
         return decision
