@@ -21,13 +21,13 @@ from scalingsweep.api.outcome import Class, FitSummary, Outcome
 from scalingsweep.api.prepared import Prepared
 from scalingsweep.api.status import SweepStatus
 from scalingsweep_operator import api as wire
-from scalingsweep_operator import faults, names, resources
+from scalingsweep_operator import names, resources
 from scalingsweep_operator.api import Api
 from scalingsweep_operator.metrics import Metrics
 from scalingsweep_operator.reconcile import Reconciler
 from scalingsweep_operator.resources import Object, Resource
 from scalingsweep_operator.settings import Settings
-from support import apiserver, manifests
+from support import apiserver, manifests, spoiled
 
 NAME = "small"
 IMAGE = "worker:1"
@@ -121,7 +121,7 @@ class Stage:
         for _ in range(100):
             try:
                 found: float | None = self.call(once)
-            except _Died:
+            except spoiled.Died:
                 self.deaths += 1
                 continue
             return found
@@ -129,8 +129,8 @@ class Stage:
 
     def _wrapped(self, api: Api) -> Api:
         if self.one_write_a_life:
-            return cast("Api", _Mortal(api))
-        return cast("Api", _Bare(api)) if self.without_pytorch_jobs else api
+            return cast("Api", spoiled.Mortal(api))
+        return cast("Api", spoiled.Bare(api)) if self.without_pytorch_jobs else api
 
     def settle(self, name: str = NAME, most: int = 6) -> None:
         """Reconcile until nothing changes any more."""
@@ -439,47 +439,6 @@ class Stage:
             for kind in kinds
             for item in self.items(kind)
         }
-
-
-class _Died(Exception):  # noqa: N818 - a process, not a fault
-    """The operator's process is gone."""
-
-
-class _Mortal:
-    """An Api whose process dies when its first write is through."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._api, name)
-        if name not in {"create", "replace_status", "patch", "delete"}:
-            return call
-
-        async def write_and_die(*arguments: Any, **named: Any) -> Any:
-            found = await call(*arguments, **named)
-            if named.get("dry_run"):
-                return found
-            raise _Died
-
-        return write_and_die
-
-
-class _Bare:
-    """An Api of a cluster that has no PyTorchJob."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._api, name)
-
-        async def asked(resource: Resource, *arguments: Any, **named: Any) -> Any:
-            if resource == resources.PYTORCH_JOBS:
-                raise faults.Unknown("the server could not find the requested resource")
-            return await call(resource, *arguments, **named)
-
-        return asked
 
 
 def now() -> str:
