@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from scalingsweep.store import Store
@@ -12,6 +13,12 @@ from support import s3 as s3_support
 # the tests that press Ctrl-C would wait for ever. A handler of our own is reset in children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The machines are shared: how long an example takes, or its making, says nothing about us.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,6 @@ def test_every_place_is_known_to_the_schema() -> None:
 
 @settings(
     max_examples=200,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -306,6 +306,4 @@ TestSweep = Sweep.TestCase
 TestSweep.settings = hypothesis.settings(
     max_examples=60,
     stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )

@@ -149,7 +149,7 @@ def test_bounds_hold_a_parameter() -> None:
     assert held.value[0] > solution.value
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
 def test_units_of_N_and_D_leave_exponents_alone(of_N: float, of_D: float) -> None:
     table = studies.wsd(studies.SCRATCH, 6, np.random.default_rng(1))

@@ -17,7 +17,7 @@ ratios = st.builds(lambda q, p: Fraction(p % q, q), st.integers(1, 60), st.integ
 
 
 @given(seed=seeds, count=st.integers(1, 700), epoch=st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_pass_takes_every_sequence_once(seed: int, count: int, epoch: int) -> None:
     taken = order.order(seed, "d1", np.arange(epoch * count, (epoch + 1) * count), count)
     assert np.array_equal(np.sort(taken), np.arange(count))
@@ -36,7 +36,7 @@ def test_passes_seeds_and_corpora_have_orders_of_their_own() -> None:
 
 
 @given(seed=seeds, count=st.integers(1, 10**12), start=st.integers(0, 10**12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_slice_gives_what_the_whole_gives(seed: int, count: int, start: int) -> None:
     indices = np.arange(start, start + 64)
     whole = order.order(seed, "d", indices, count)
@@ -49,7 +49,7 @@ def test_any_slice_gives_what_the_whole_gives(seed: int, count: int, start: int)
 
 
 @given(ratio=ratios, seed=seeds, blocks=st.integers(1, 20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_block_replays_exactly_its_share(ratio: Fraction, seed: int, blocks: int) -> None:
     q = ratio.denominator
     is_replay, own = order.split(np.arange(q * blocks), ratio, seed)
@@ -59,7 +59,7 @@ def test_every_block_replays_exactly_its_share(ratio: Fraction, seed: int, block
 
 
 @given(ratio=ratios, seed=seeds, start=st.integers(0, 10**10), size=st.integers(1, 200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_splitting_a_slice_gives_what_the_whole_gives(
     ratio: Fraction, seed: int, start: int, size: int
 ) -> None:
@@ -79,7 +79,7 @@ def test_the_kth_target_sequence_is_the_same_whatever_is_replayed() -> None:
 
 
 @given(taken=st.integers(1, 400), count=st.integers(1, 300), seed=seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_replay_is_the_sources_own_training_text(taken: int, count: int, seed: int) -> None:
     source = order.order(7, "en", np.arange(taken), count)
     for turn in range(2):

@@ -133,7 +133,7 @@ sizes = st.floats(min_value=4.302, max_value=11).map(lambda power: int(10**power
 vocabularies = st.integers(min_value=256, max_value=128_000)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(sizes, vocabularies)
 def test_any_size_is_met_within_three_percent_by_a_sensible_shape(
     target_N: int, vocab_size: int
@@ -152,7 +152,7 @@ def test_any_size_is_met_within_three_percent_by_a_sensible_shape(
     assert shape.tied_embeddings
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.floats(min_value=7.7, max_value=11).map(lambda power: int(10**power)))
 def test_sizes_of_published_ladders_get_their_proportions(target_N: int) -> None:
     shape = generate(target_N, 32_000)

@@ -114,7 +114,7 @@ class Crew:
                 fitted=order.fitted,
             )
         except BaseException:
-            launched.kill()
+            launched.end()
             raise
         launched.open_gate()
         self.running[work] = Running(
@@ -154,9 +154,8 @@ class Crew:
 
     def abandon(self) -> None:
         """End everything at once and record nothing: the next run finds it open."""
-        self.kill_all()
         for running in self.running.values():
-            running.launched.process.wait()
+            running.launched.end()
         self.running.clear()
 
     def reap(self) -> list[Ended]:

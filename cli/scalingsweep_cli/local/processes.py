@@ -62,6 +62,11 @@ class Launched:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
 
+    def end(self) -> None:
+        """Kill it, and come back when it is gone."""
+        self.kill()
+        self.process.wait()
+
 
 def launch(
     command: Sequence[str], *, environment: Mapping[str, str], log: Path, mark: Path
