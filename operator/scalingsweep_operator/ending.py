@@ -37,6 +37,8 @@ class Evidence:
     """Whether its job is gone, or going."""
     suspended: bool = False
     """Whether its job is held in a queue."""
+    queued: bool = False
+    """Whether its job has gone through a queue, which may evict it and let it go again."""
     failed: str | None = None
     """What its job says of its failure, if it failed."""
     succeeded: bool = False
@@ -121,8 +123,11 @@ def _without_words(
 
 
 def _ended_unheard(evidence: Evidence) -> bool:
-    """Whether there were pods. A PyTorchJob may fail before it has any; a Job fails by its pod."""
-    return evidence.succeeded or (evidence.job is not None and evidence.failed is not None)
+    """Whether there were pods. A PyTorchJob may fail before it has any; a Job fails by its pod, and
+    a job that a queue lets go again by the pod that it evicted, if that is still leaving.
+    """
+    by_pod = evidence.job is not None or evidence.queued
+    return evidence.succeeded or (by_pod and evidence.failed is not None)
 
 
 def _words(evidence: Evidence) -> list[tuple[Vitals, Word]]:

@@ -146,6 +146,7 @@ def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
             pods=gathered.pods.get(uid, ()),
             gone=names.leaving(job),
             suspended=state.suspended,
+            queued=bool(state.queue),
             failed=state.message if state.finished is Finished.FAILED else None,
             succeeded=state.finished is Finished.SUCCEEDED,
             since=state.released or clock.made(job),

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hack.cluster import kueue
@@ -75,7 +76,7 @@ def test_evicted_in_mid_step_a_trial_goes_on_where_it_saved(
     assert any(message.startswith("Queued") for message in messages)
     sweep.until(lambda: _one_at_a_time(sweep) and _amid(sweep), SECONDS)
     _stop_policy(ground, "HoldAndDrain")
-    sweep.until(lambda: not any(map(sweeps.is_active, sweep.pods())), 180)
+    sweep.until(lambda: not any(map(_holds_on, sweep.pods())), 180)
     sweep.until(lambda: "Running" not in sweep.shown().values(), 30)
     assert sweep.condition("Progressing")[:2] == ("False", "Queued")
     (held,) = (a for a in sweep.attempts(EVICTED) if "class" not in a)
@@ -87,9 +88,29 @@ def test_evicted_in_mid_step_a_trial_goes_on_where_it_saved(
     sweep.until(lambda: _one_at_a_time(sweep) and sweep.end(), SECONDS)
     sweep.complete(5)
     for trial in sweep.trials():
-        assert sweeps.classes(sweep.attempts(trial)) == ["Done"], trial
+        attempts = sweep.attempts(trial)
+        assert sweeps.classes(attempts) == ["Done"], attempts
     assert _first_step(sweep, generation=2) == saved + 1, "what was saved is not trained again"
     assert sweep.observations() == undisturbed
+
+
+def test_let_go_while_its_pod_is_still_leaving_a_trial_spends_no_retry(
+    ground: stage.Stage, sweep: Sweep, undisturbed: bytes
+) -> None:
+    _install(ground, pytorchjobs=True)
+    study = sweeps.study(sweep.name, queueName=kueue.QUEUE, retry={"limit": 0})
+    study["spec"]["arms"] = [{"name": "scratch", "corpus": "fr"}]
+    study["spec"]["model"]["sizes"] = ["55k"]
+    sweep.apply(study)
+    sweep.until(lambda: _amid(sweep), SECONDS)
+    _stop_policy(ground, "HoldAndDrain")
+    sweep.until(lambda: any("deletionTimestamp" in pod["metadata"] for pod in sweep.pods()), 60)
+    _stop_policy(ground, "None")
+    sweep.complete(SECONDS)
+    *evicted, last = sweep.attempts(EVICTED)
+    assert last["class"] == "Done"
+    assert set(sweeps.classes(evicted)) <= {"Preempted"}, evicted
+    assert set(sweep.observations().splitlines()) <= set(undisturbed.splitlines())
 
 
 def _stop_policy(ground: stage.Stage, policy: str) -> None:
@@ -99,6 +120,11 @@ def _stop_policy(ground: stage.Stage, policy: str) -> None:
 
 def _amid(sweep: Sweep) -> bool:
     return EVICTED in sweep.trials() and sweep.tokens(EVICTED) >= TOKENS
+
+
+def _holds_on(pod: dict[str, Any]) -> bool:
+    """Whether a pod works or has yet to go: a job that is let go meanwhile counts it as failed."""
+    return sweeps.is_active(pod) or "deletionTimestamp" in pod["metadata"]
 
 
 def _one_at_a_time(sweep: Sweep) -> bool:

@@ -154,6 +154,13 @@ def test_a_job_that_failed_without_a_pods_word() -> None:
     assert "BackoffLimit" in outcome.message
 
 
+def test_a_job_that_its_queue_let_go_while_the_evicted_pod_was_leaving() -> None:
+    """training-operator counts that pod as a failure of the job, and then it is gone."""
+    words = "PyTorchJobFailed: PyTorchJob x is failed because 1 Master replica(s) failed."
+    assert klass(failed=words, queued=True, complete_since=None) is Class.PREEMPTED
+    assert klass(failed=words, complete_since=None) is Class.INFRASTRUCTURE
+
+
 def test_pods_that_never_all_run() -> None:
     one = pod("worker-0", running=False)
     assert klass(pod(), one, complete_since=None, since=NOW - 500) is None
