@@ -110,8 +110,9 @@ def _without_words(
     if not evidence.pods and _ended_unheard(evidence):
         what = "its job ended, and its pods are gone with what they said"
         yield Outcome(klass=Class.PREEMPTED, message=what, step=evidence.step)
-    speaks = evidence.job is not None and any(pod.alive(now) for pod in evidence.pods)
-    if evidence.failed is not None and not speaks:  # a Job's one pod: it may still say why
+    # pods are listed beside their job, so the list may be older: one of them may still say why
+    speaks = any(pod.alive(now) for pod in evidence.pods)
+    if evidence.failed is not None and not speaks:
         words = f"its job failed: {verdict.printable(evidence.failed)}"
         yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
     late = start_deadline is not None and now - evidence.since >= start_deadline

@@ -157,6 +157,7 @@ def test_a_job_that_failed_without_a_pods_word() -> None:
 def test_a_job_that_its_queue_let_go_while_the_evicted_pod_was_leaving() -> None:
     """training-operator counts that pod as a failure of the job, and then it is gone."""
     words = "PyTorchJobFailed: PyTorchJob x is failed because 1 Master replica(s) failed."
+    assert klass(pod(), failed=words, queued=True) is None, "a list of pods may be older than it"
     assert klass(failed=words, queued=True, complete_since=None) is Class.PREEMPTED
     assert klass(failed=words, complete_since=None) is Class.INFRASTRUCTURE
 
