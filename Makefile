@@ -54,7 +54,7 @@ e2e: $(STAMP) tools ## examples/kubernetes on a whole cluster: chart, images, S3
 	@$(BIN)/python -m pytest -m cluster_e2e tests/e2e
 
 .PHONY: e2e-long
-e2e-long: $(STAMP) tools ## what takes its time on a whole cluster: slow faults, kills, Kueue (root)
+e2e-long: $(STAMP) tools ## what takes its time on a whole cluster: slow faults, kills, Kueue (root; 25 minutes)
 	@$(BIN)/python -m pytest -m cluster_long tests/e2e
 
 .PHONY: stage
