@@ -37,6 +37,9 @@ def _look(store: Store, base: Path, uri: str = "given", sizes: int = 1) -> Any:
         ({"vocab_size": 290}, "vocab_size 290, the trial's model 300"),
         ({"model_type": "gpt2"}, "model_type gpt2, the trial's model llama"),
         ({"rope_parameters": {"rope_theta": 5e5}}, "rope_theta 500000.0, the trial's model 10000"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8}}, "rope_type llama3, the trial's"),
+        ({"rope_scaling": {"type": "linear", "factor": 2}}, "rope_type linear, the trial's"),
+        ({"rope_parameters": "yarn"}, "rope_type yarn, the trial's"),
     ],
 )
 def test_another_shape(store: Store, tmp_path: Path, config: dict[str, Any], says: str) -> None:
@@ -51,6 +54,7 @@ def test_another_shape(store: Store, tmp_path: Path, config: dict[str, Any], say
     [
         ({"model": {"vocab": {"a": 1, "b": 0}}}, "has another tokenizer than this study"),
         ([], "has a tokenizer.json that is none; mend or remove it"),
+        ({"model": {"vocab": [[]]}}, "has a tokenizer.json that is none; mend or remove it"),
     ],
 )
 def test_another_tokenizer(store: Store, tmp_path: Path, tokenizer: Any, says: str) -> None:

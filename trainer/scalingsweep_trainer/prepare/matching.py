@@ -85,12 +85,12 @@ def _tokens(tokenizer: Any) -> dict[int, str]:
         found = {int(number): str(token) for token, number in pairs}
         added = tokenizer.get("added_tokens") or []
         return found | {int(one["id"]): str(one["content"]) for one in added}
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, IndexError, KeyError, TypeError):
         raise ValueError("no tokenizer") from None
 
 
 def _theirs(found: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    rope = found.get("rope_parameters") or {}
+    kind, base = _rope(found)
     heads = found.get("num_attention_heads", 0)
     return {
         "model_type": found.get("model_type"),
@@ -105,13 +105,23 @@ def _theirs(found: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
         "attention_bias": found.get("attention_bias", False),
         "mlp_bias": found.get("mlp_bias", False),
         "tie_word_embeddings": found.get("tie_word_embeddings", False),
-        # transformers < 5 wrote these two at the top
-        "rope_theta": rope.get("rope_theta", found.get("rope_theta", 10_000.0)),
-        "rope_type": rope.get(
-            "rope_type", (found.get("rope_scaling") or {}).get("type", "default")
-        ),
+        "rope_theta": base,
+        "rope_type": kind,
         "rms_norm_eps": found.get("rms_norm_eps", 1e-6),
     }
+
+
+def _rope(found: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Kind and base of its rotary positions, wherever a version of transformers wrote them."""
+    kind: Any = "default"
+    base = found.get("rope_theta", 10_000.0)
+    for name in ("rope_scaling", "rope_parameters"):  # before transformers 5, and since
+        given = found.get(name) or {}
+        if not isinstance(given, dict):
+            return given, base
+        kind = given.get("rope_type", given.get("type", kind))
+        base = given.get("rope_theta", base)
+    return kind, base
 
 
 def _ours(shape: Shape) -> dict[str, Any]:
