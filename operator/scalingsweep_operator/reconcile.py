@@ -56,6 +56,8 @@ class Reconciler:
         self._checked: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         """How many looks in a row have met a refusal."""
+        self._uids: dict[tuple[str, str], str] = {}
+        """By namespace and name: what is remembered by UID is forgotten when a sweep is gone."""
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Look at one sweep once.
@@ -67,6 +69,7 @@ class Reconciler:
             TransientError: a call failed in a way that passes.
         """
         gathered = await gather.gather(self._api, namespace, name)
+        self._know(namespace, name, gathered.uid if gathered else None)
         if gathered is None:
             self._metrics.forgotten(namespace, name)
             return None
@@ -115,6 +118,16 @@ class Reconciler:
             return None
         times = self._refused[uid] = self._refused.get(uid, 0) + 1
         return min(look.MOST_BACKOFF_SECONDS, 2.0 ** min(times, 16))
+
+    def _know(self, namespace: str, name: str, uid: str | None) -> None:
+        former = self._uids.get((namespace, name))
+        if former is not None and former != uid:
+            self._studies.forget(former)
+            self._checked.pop(former, None)
+            self._refused.pop(former, None)
+            del self._uids[namespace, name]
+        if uid is not None:
+            self._uids[namespace, name] = uid
 
     async def _preflight(self, gathered: Gathered, study: Study) -> None:
         """Once a generation: would the API server take the pods?"""

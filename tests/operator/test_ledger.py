@@ -1,6 +1,5 @@
 """What is recorded of attempts, and when."""
 
-
 from scalingsweep.api.outcome import Class, Outcome
 from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
 from scalingsweep_operator import clock, ledger
