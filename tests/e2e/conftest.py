@@ -1,5 +1,6 @@
 """The cluster with all that a study needs, set up once for every test that asks for it."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -30,3 +31,12 @@ def ground(pytestconfig: pytest.Config) -> Iterator[stage.Stage]:
 def undisturbed(ground: stage.Stage, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """observations.csv of `sweeps.study`, to which nothing has happened."""
     return sweeps.alone(tmp_path_factory.mktemp("alone"), ground.text)
+
+
+@pytest.fixture
+def sweep(ground: stage.Stage, request: pytest.FixtureRequest) -> Iterator[sweeps.Sweep]:
+    """One that is named after its test, and gone after it."""
+    name = re.sub(r"[^a-z]+", "-", request.node.name.removeprefix("test_"))[:35].strip("-")
+    made = sweeps.Sweep(ground=ground, name=name)
+    yield made
+    made.delete()

@@ -7,7 +7,6 @@ the manifest's own template mounts. What it leaves goes through a real kubelet.
 
 import json
 import os
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -32,15 +31,6 @@ LATE = "localhost/scalingsweep/worker:late"
 SLOT = "example.com/slot"
 """A GPU of another name, of which the node has three: nothing else asks for it."""
 REAL = '/opt/scalingsweep/bin/scalingsweep-worker "$@"'
-
-
-@pytest.fixture
-def sweep(ground: stage.Stage, request: pytest.FixtureRequest) -> Iterator[Sweep]:
-    """One that is named after its test, and gone after it."""
-    name = re.sub(r"[^a-z]+", "-", request.node.name.removeprefix("test_"))[:35].strip("-")
-    made = Sweep(ground=ground, name=name)
-    yield made
-    made.delete()
 
 
 @pytest.fixture(scope="module")

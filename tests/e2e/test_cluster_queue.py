@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,15 +34,6 @@ def _queued(ground: stage.Stage) -> bool:
     """Make the queue; Kueue's webhooks may take a moment longer than its rollout says."""
     ground.kubectl.apply(*kueue.queue(places.SWEEPS, gpus=1))
     return True
-
-
-@pytest.fixture
-def sweep(ground: stage.Stage, request: pytest.FixtureRequest) -> Iterator[Sweep]:
-    """One that is named after its test, and gone after it."""
-    name = re.sub(r"[^a-z]+", "-", request.node.name.removeprefix("test_"))[:35].strip("-")
-    made = Sweep(ground=ground, name=name)
-    yield made
-    made.delete()
 
 
 def test_not_served_nothing_trains_until_the_advice_is_followed(
