@@ -2,7 +2,8 @@
 
 Rank 0's valid word that all is done wins. Otherwise it is the earliest specific failure of any pod:
 when one rank dies the others lose their connections, and what they say of that is not why. A pod
-that vanished is made anew beside living siblings, which wait for the dead; so that is an end too.
+that vanished is made anew beside living siblings, which wait for the dead; so that is an end too,
+and it says more than the complaints of those siblings and of its own successor.
 """
 
 import dataclasses
@@ -73,6 +74,8 @@ def judge(evidence: Evidence, now: float, start_deadline: float | None = None) -
         return None
     if specific:
         return specific[0]
+    if vanished := _vanished(evidence, now):
+        return vanished
     if said:
         waited = now - words[0][1].at >= VAGUE_SECONDS
         return said[0] if waited or not _others(evidence, now) else None
@@ -101,12 +104,6 @@ def _without_words(
     evidence: Evidence, now: float, start_deadline: float | None
 ) -> Iterator[Outcome]:
     """Ends that no worker has spoken of."""
-    complete = evidence.complete_since
-    replaced = [p for p in evidence.pods if complete is not None and p.created > complete]
-    lost = [pod for pod in evidence.pods if not pod.over and not pod.alive(now)]
-    if replaced or lost:
-        what = f"pod {(replaced or lost)[0].name} was lost"
-        yield Outcome(klass=Class.PREEMPTED, message=what, step=evidence.step)
     if not evidence.pods and _ended_unheard(evidence):
         what = "its job ended, and its pods are gone with what they said"
         yield Outcome(klass=Class.PREEMPTED, message=what, step=evidence.step)
@@ -116,18 +113,31 @@ def _without_words(
         words = f"its job failed: {verdict.printable(evidence.failed)}"
         yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
     late = start_deadline is not None and now - evidence.since >= start_deadline
-    if complete is None and late:
+    if evidence.complete_since is None and late:
         why = waiting(evidence, now)
         text = f": {why.reason}: {verdict.printable(why.message)}" if why else ""
         words = f"its pods did not all run within {start_deadline:g} s{text}"
         yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
 
 
+def _vanished(evidence: Evidence, now: float) -> Outcome | None:
+    """A pod was taken away without a word: another is there for it, or its node is silent."""
+    complete = evidence.complete_since
+    replaced = [p for p in evidence.pods if complete is not None and p.created > complete]
+    lost = [pod for pod in evidence.pods if not pod.over and not pod.alive(now)]
+    if not replaced and not lost:
+        return None
+    what = f"pod {(replaced or lost)[0].name} was lost"
+    return Outcome(klass=Class.PREEMPTED, message=what, step=evidence.step)
+
+
 def _ended_unheard(evidence: Evidence) -> bool:
-    """Whether there were pods. A PyTorchJob may fail before it has any; a Job fails by its pod, and
-    a job that a queue lets go again by the pod that it evicted, if that is still leaving.
+    """Whether there were pods. A PyTorchJob may fail before it has any; a Job fails by its pod, one
+    whose pods all ran by one of them, and a job that a queue lets go again by the pod that it
+    evicted, if that is still leaving.
     """
-    by_pod = evidence.job is not None or evidence.queued
+    ran = evidence.complete_since is not None
+    by_pod = evidence.job is not None or evidence.queued or ran
     return evidence.succeeded or (by_pod and evidence.failed is not None)
 
 
@@ -163,6 +173,9 @@ def _read(pod: Vitals, word: Word, evidence: Evidence) -> Outcome:
     outcome = verdict.read(data, "outcome", work=evidence.job, asked=evidence.asked or ())
     if outcome.klass is not Class.DONE:
         return outcome
+    if not pod.first:  # then it fell, or nobody would listen to it (`_words`)
+        text = f"pod {pod.name} said that all is done, and ended with exit status {word.exit_code}"
+        return Outcome(klass=Class.INFRASTRUCTURE, message=text)
     if evidence.asked is None and evidence.job is None:
         raise SpecError("budgets", "say that all is done, and what was asked is not known any more")
     return outcome

@@ -121,8 +121,9 @@ def test_after_five_kills_the_observations_are_those_of_an_undisturbed_run(
     ends = [sweeps.classes(sweep.attempts(trial)) for trial in sweep.trials()]
     assert [classes.count("Done") for classes in ends] == [1] * TRIALS, "nothing is trained twice"
     assert all(classes[-1] == "Done" for classes in ends)
-    assert _ended(sweep, hand.met["trainer"]) == "Infrastructure", "it left no word"
-    assert _ended(sweep, hand.met["pod"]) == "Preempted", "it vanished"
+    killed, vanished = _end(sweep, hand.met["trainer"]), _end(sweep, hand.met["pod"])
+    assert killed["class"] == "Infrastructure", killed["message"]
+    assert vanished["class"] == "Preempted", vanished["message"]
     assert sweep.observations() == undisturbed
 
 
@@ -133,9 +134,9 @@ def _trains(sweep: Sweep, done: int) -> bool:
     return running and sweep.status()["trials"]["succeeded"] >= done
 
 
-def _ended(sweep: Sweep, pod: str) -> str:
+def _end(sweep: Sweep, pod: str) -> dict[str, Any]:
     """How the attempt ended that a pod belonged to."""
     trial, number = pod.removesuffix("-master-0").rsplit("-a", 1)
     (found,) = (each for each in sweep.trials().values() if each["metadata"]["name"] == trial)
     (attempt,) = (a for a in found["status"]["attempts"] if a["number"] == int(number))
-    return str(attempt["class"])
+    return dict(attempt)

@@ -50,6 +50,15 @@ def test_a_worker_cannot_say_that_all_is_done() -> None:
     assert klass(pod(), ended("worker-0", done(10, 20), exit_code=0)) is None
 
 
+def test_a_worker_that_fails_after_it_said_done_has_told_of_no_end() -> None:
+    """Its word is not the trial's, and its exit says that it fell: as if it had said nothing."""
+    worker = ended("worker-0", done(10, 20), exit_code=1)
+    outcome = judge(ended(said=failed(Class.INFRASTRUCTURE), at=990.0), worker)
+    assert outcome is not None
+    assert outcome.klass is Class.INFRASTRUCTURE
+    assert klass(ended(said=failed(Class.DIVERGED), at=990.0), worker) is Class.DIVERGED
+
+
 def test_done_without_all_that_was_asked_is_no_end_that_counts() -> None:
     outcome = judge(ended(said=done(10)))
     assert outcome is not None
@@ -137,6 +146,14 @@ def test_a_pod_that_was_made_anew_ends_the_attempt() -> None:
     assert klass(pod(created=500.0), complete_since=None, since=900.0) is None
 
 
+def test_what_is_said_of_a_pod_that_vanished_is_not_why() -> None:
+    """Its siblings lose their connections; and its successor may fall before anybody looks."""
+    sibling = ended("worker-0", failed(Class.INFRASTRUCTURE))
+    assert klass(pod(created=500.0), sibling) is Class.PREEMPTED
+    assert klass(ended(exit_code=1, created=500.0)) is Class.PREEMPTED
+    assert klass(ended(said=failed(Class.DIVERGED), created=500.0)) is Class.DIVERGED
+
+
 def test_a_pod_on_a_node_that_does_not_answer_is_lost() -> None:
     assert klass(pod(deadline=NOW - 1)) is None
     assert klass(pod(deadline=NOW - 60)) is Class.PREEMPTED
@@ -148,10 +165,15 @@ def test_a_job_that_was_deleted() -> None:
 
 
 def test_a_job_that_failed_without_a_pods_word() -> None:
-    outcome = judge(failed="BackoffLimit: it is over")
+    outcome = judge(failed="BackoffLimit: it is over", complete_since=None)
     assert outcome is not None
     assert outcome.klass is Class.INFRASTRUCTURE
     assert "BackoffLimit" in outcome.message
+
+
+def test_a_job_that_failed_and_whose_pods_are_gone_lost_one_of_them() -> None:
+    words = "PyTorchJobFailed: PyTorchJob x is failed because 1 Master replica(s) failed."
+    assert klass(failed=words, complete_since=150.0) is Class.PREEMPTED
 
 
 def test_a_job_that_its_queue_let_go_while_the_evicted_pod_was_leaving() -> None:
