@@ -34,16 +34,24 @@ def trial_status(
     return status.model_copy(
         update={
             "observed_generation": generation,
-            "phase": _shown(trial, phase),
+            "phase": TrialPhase.PENDING if waits(trial, phase) else phase,
             "message": _message(status, trial, phase),
             "progress": _progress(status, trial, phase),
         }
     )
 
 
-def _shown(trial: Trial, phase: TrialPhase | None) -> TrialPhase | None:
-    """The phase as people mean it: what waits in a queue or for an image does not run."""
-    return TrialPhase.PENDING if phase is TrialPhase.RUNNING and trial.obstacle else phase
+def waits(trial: Trial, phase: TrialPhase | None) -> bool:
+    """Whether something is in the way of what should run: a queue, an image, a full quota.
+
+    To people such a trial is pending, though its attempt has begun.
+    """
+    return phase is TrialPhase.RUNNING and (trial.obstacle is not None or _held(trial.status))
+
+
+def _held(status: TrialStatus) -> bool:
+    """Whether the API server would not take the job of the newest attempt; its message says why."""
+    return bool(status.attempts and ledger.unmade(status.attempts[-1]) and status.message)
 
 
 def _progress(status: TrialStatus, trial: Trial, phase: TrialPhase | None) -> TrialProgress | None:

@@ -24,8 +24,8 @@ async def check(api: Api, gathered: Gathered, study: Study, image: str) -> bool:
         image: the worker's, where the manifest names none.
 
     Returns:
-        Whether that is known now; a full quota, or a webhook that does not answer, says nothing of
-        pods, and whoever makes the first of them will be told of it.
+        Whether that is known now. What may be lifted (a full quota, a policy on Jobs, a webhook
+        that does not answer) says nothing of pods, and whoever makes the first is told of it.
 
     Raises:
         Refused: the API server says why.
@@ -44,9 +44,9 @@ async def check(api: Api, gathered: Gathered, study: Study, image: str) -> bool:
         except faults.Unadmitted:
             return False
         except faults.Refused as refused:
-            if refused.by_quota:
-                return False
-            raise
+            if refused.permanent:
+                raise
+            return False
     return True
 
 

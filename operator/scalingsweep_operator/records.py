@@ -5,7 +5,7 @@ all of them written, `attempts` ends old ones in them and begins new ones.
 """
 
 from scalingsweep.api.outcome import Class
-from scalingsweep.api.scalingtrial import TrialAttempt, TrialStatus
+from scalingsweep.api.scalingtrial import TrialAttempt, TrialPhase, TrialStatus
 from scalingsweep.api.status import Reason
 from scalingsweep.api.trial import TrialSpec
 from scalingsweep_operator import decided, events, ledger, orders, resources
@@ -73,9 +73,10 @@ class Records:
 
     async def hold(self, name: str, why: Waiting) -> None:
         """Say why the job of its newest attempt is not there; it stays until that is made."""
-        message = decided.words(why)
-        if self.statuses[name].message != message:
-            await self.write(name, self.statuses[name].model_copy(update={"message": message}))
+        held = {"message": decided.words(why), "phase": TrialPhase.PENDING}
+        wanted = self.statuses[name].model_copy(update=held)
+        if self.statuses[name] != wanted:
+            await self.write(name, wanted)
 
     async def keep(self, name: str, spec: TrialSpec) -> bool:
         """The ScalingTrial is there, and asks for at least what is asked now; False: it is not."""

@@ -9,7 +9,7 @@ from scalingsweep.api.outcome import Class, FitSummary
 from scalingsweep.api.status import Phase, SweepStatus, TrialCounts, Usage
 from scalingsweep.api.storage import S3Location
 from scalingsweep.world import Decision, Job, TrialPhase
-from scalingsweep_operator import brief, clock, conditions, ledger, observe
+from scalingsweep_operator import brief, clock, conditions, decided, ledger, observe
 from scalingsweep_operator.case import Case
 from scalingsweep_operator.conditions import View
 from scalingsweep_operator.trials import Trial
@@ -41,7 +41,7 @@ def make(former: SweepStatus, seen: Case, view: View) -> SweepStatus:
             if ended
             else None,
             **_rest(former, resting=decision.phase is Phase.SUSPENDED, now=now),
-            "trials": _counts(decision),
+            "trials": _counts(decision, seen.trials),
             "plan": seen.study.summary,
             "usage": _usage(former, seen.trials),
             **_prepared(former, seen),
@@ -71,12 +71,20 @@ def _rest(former: SweepStatus, *, resting: bool, now: float) -> dict[str, object
     return {}
 
 
-def _counts(decision: Decision) -> TrialCounts:
+def _counts(decision: Decision, trials: Mapping[str, Trial]) -> TrialCounts:
+    """By phase, as the ScalingTrials show it."""
+    blocked = len(
+        {
+            trial.key
+            for trial in trials.values()
+            if decided.waits(trial, decision.trials.get(trial.key))
+        }
+    )
     waiting = decision.count(TrialPhase.PENDING) + decision.count(TrialPhase.WAITING)
     return TrialCounts(
         planned=len(decision.trials),
-        pending=waiting,
-        running=decision.count(TrialPhase.RUNNING),
+        pending=waiting + blocked,
+        running=decision.count(TrialPhase.RUNNING) - blocked,
         succeeded=decision.count(TrialPhase.SUCCEEDED),
         failed=decision.count(TrialPhase.FAILED),
         skipped=decision.count(TrialPhase.SKIPPED),

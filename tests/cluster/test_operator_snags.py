@@ -90,8 +90,11 @@ def test_a_full_quota_on_pytorch_jobs_spends_no_retry(stage: Stage) -> None:
     assert len(waiting) == 3
     for trial in waiting:
         assert "QuotaExceeded" in _message(stage, trial)
-        assert stage.trials()[trial]["status"]["phase"] == "Running"
+        assert stage.trials()[trial]["status"]["phase"] == "Pending"
         assert "class" not in stage.attempt(trial)
+    counts = stage.status().trials
+    assert counts is not None
+    assert (counts.running, counts.pending) == (1, 5)
     before = stage.written()
     assert stage.look() is not None
     assert stage.written() == before
@@ -215,6 +218,16 @@ def test_a_policy_that_may_be_lifted_is_waited_for(stage: Stage) -> None:
         assert _told(stage, "Refused", "not today")
         assert not stage.jobs()
     stage.look_until(lambda: len(stage.jobs()) == 2)
+
+
+def test_a_policy_on_jobs_that_may_be_lifted_is_not_the_templates_fault(stage: Stage) -> None:
+    with _policy(stage, resources.JOBS, "Forbidden"):
+        stage.apply()
+        stage.settle()
+        assert stage.condition("Progressing") == ("False", "Refused")
+        assert stage.status().phase == "Preparing"
+        assert not stage.newest("prepare")
+    stage.look_until(lambda: bool(stage.newest("prepare")))
 
 
 def test_what_is_wrong_for_good_ends_the_attempt_and_not_the_look(stage: Stage) -> None:
