@@ -151,6 +151,9 @@ class Look:
             result = "later"
             _log.info("%s/%s: later: %s", *key, error)
             self._back_off(turn)
+        except (faults.Refused, faults.Unknown) as error:  # a right that our role lacks, a CRD
+            _log.warning("%s/%s: a look failed: %s", *key, error)
+            self._back_off(turn)
         except Exception:  # noqa: BLE001  a bug in one sweep's look must not end the others'
             _log.exception("%s/%s: a look failed", *key)
             self._back_off(turn)

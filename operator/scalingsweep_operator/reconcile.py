@@ -39,6 +39,7 @@ from scalingsweep_operator.gather import Gathered
 from scalingsweep_operator.metrics import Metrics
 from scalingsweep_operator.resources import Object
 from scalingsweep_operator.settings import Settings
+from scalingsweep_operator.snags import Snags
 from scalingsweep_operator.studies import Studies, Study
 from scalingsweep_operator.trials import Trial
 from scalingsweep_operator.vitals import Waiting
@@ -158,7 +159,7 @@ class Reconciler:
         await self._say(gathered, former, status)
 
     async def _say(self, gathered: Gathered, former: SweepStatus, status: SweepStatus) -> None:
-        """The one status write of a look, where there is something to write."""
+        """The one status write of a look, where there is something to write; refused, an Event."""
         metadata = gathered.sweep["metadata"]
         counts = status.trials
         by_phase = _by_phase(counts.model_dump()) if counts else {}
@@ -166,8 +167,9 @@ class Reconciler:
         self._metrics.sweep(metadata["namespace"], metadata["name"], phase, by_phase)
         if status == former:
             return
-        await self._api.replace_status(resources.SWEEPS, gathered.sweep, status.to_wire())
-        await self._tell(gathered.sweep, former, status)
+        writes = self._api.replace_status(resources.SWEEPS, gathered.sweep, status.to_wire())
+        if not isinstance(await Snags(self._api, gathered.sweep).ask(writes), Waiting):
+            await self._tell(gathered.sweep, former, status)
 
     async def _tell(self, sweep: Object, former: SweepStatus, status: SweepStatus) -> None:
         """An Event for whatever condition has changed, for `kubectl describe`."""

@@ -56,6 +56,8 @@ class Snags:
         if made.reason is Reason.NAME_TAKEN:
             there = await self._api.get(resource, metadata["namespace"], metadata["name"])
             if there is not None and names.controller(there) == names.controller(body):
+                if names.leaving(there):
+                    raise faults.Conflict(f"{resource.kind} {metadata['name']} is still going")
                 return there  # of a look that ended before it could tell
             return await self.taken(resource, metadata["name"], about=about)
         if made.reason is Reason.QUOTA_EXCEEDED:

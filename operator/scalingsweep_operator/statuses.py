@@ -1,12 +1,12 @@
 """The statuses of a sweep and its trials, whoever has written them. `reconcile` and `trials` read.
 
 By hand, or by a later version, a status may hold what the CRD takes and our types do not, as a time
-in the year 0. That field is passed over; all else counts, the GPU time above all, and the whole is
-written anew.
+in the year 0. That field, or that one of a list, is passed over; all else counts, the GPU time
+above all, and the whole is written anew.
 """
 
 import logging
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from scalingsweep.api.scalingtrial import TrialStatus
 from scalingsweep.api.status import SweepStatus
@@ -36,14 +36,21 @@ def _read(kind: type[_Status], item: Object) -> _Status:
     except SpecError as error:
         _log.warning("the status of %s is written anew: %s", item["metadata"]["name"], error)
     # without the generation that it was judged by, it differs from whatever is written next
-    parts = {name: {name: value} for name, value in given.items() if name != _JUDGED}
-    kept = [part for part in parts.values() if _readable(kind, part)]
-    return kind.from_wire({name: value for part in kept for name, value in part.items()})
+    parts = {
+        name: _readable_items(kind, name, value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if name != _JUDGED
+    }
+    return kind.from_wire({n: value for n, value in parts.items() if _readable(kind, n, value)})
 
 
-def _readable(kind: type[_Status], part: Object) -> bool:
+def _readable_items(kind: type[_Status], name: str, items: list[Any]) -> list[Any]:
+    return [item for item in items if _readable(kind, name, [item])]
+
+
+def _readable(kind: type[_Status], name: str, value: Any) -> bool:
     try:
-        kind.from_wire(part)
+        kind.from_wire({name: value})
     except SpecError:
         return False
     return True

@@ -85,7 +85,10 @@ def test_every_sweep_is_found_and_no_more_than_the_workers_at_once() -> None:
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("error", [TransientError("later"), RuntimeError("a bug")])
+@pytest.mark.parametrize(
+    "error",
+    [TransientError("later"), RuntimeError("a bug"), faults.Refused("no such right", code=403)],
+)
 def test_a_failure_backs_off_and_comes_back(error: Exception) -> None:
     async def story() -> None:
         hands = _Hands(raises=[error, error])

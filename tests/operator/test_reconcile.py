@@ -3,12 +3,13 @@
 import asyncio
 from typing import cast
 
-from scalingsweep_operator import resources
+from scalingsweep_operator import faults, resources
 from scalingsweep_operator.api import Api
 from scalingsweep_operator.metrics import Metrics
 from scalingsweep_operator.reconcile import Reconciler
+from scalingsweep_operator.resources import Object, Resource
 from scalingsweep_operator.settings import Settings
-from support import manifests
+from support import manifests, stage
 from support.memory_api import MemoryApi
 
 STORAGE = {"s3": {"bucket": "studies"}}
@@ -35,3 +36,36 @@ def test_of_a_sweep_that_is_gone_nothing_is_remembered() -> None:
     assert not operator._studies._known
     assert not operator._checked
     assert not operator._uids
+
+
+class _Stubborn(MemoryApi):
+    """Takes no status of a sweep, as a policy may have it."""
+
+    lifted = False
+
+    async def replace_status(self, resource: Resource, item: Object, status: Object) -> Object:
+        if resource == resources.SWEEPS and not self.lifted:
+            raise faults.Refused("not today", code=403)
+        return await super().replace_status(resource, item, status)
+
+
+def test_a_status_that_is_refused_is_told_and_written_later() -> None:
+    api = _Stubborn()
+    operator = Reconciler(
+        api=cast("Api", api), settings=Settings(worker_image="worker:1"), metrics=Metrics()
+    )
+
+    async def story() -> None:
+        made = await api.create(resources.SWEEPS, "default", manifests.whole(stage.spec()))
+        name = made["metadata"]["name"]
+        await operator.reconcile("default", name)
+        (event,) = await api.list(resources.EVENTS, "default")
+        assert (event["reason"], event["type"]) == ("Refused", "Warning")
+        assert "not today" in event["note"]
+        assert await api.list(resources.JOBS, "default"), "its work goes on"
+        api.lifted = True
+        await operator.reconcile("default", name)
+        (sweep,) = await api.list(resources.SWEEPS, "default")
+        assert sweep["status"]["phase"] == "Preparing"
+
+    asyncio.run(story())

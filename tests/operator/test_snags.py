@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from scalingsweep.errors import TransientError
-from scalingsweep_operator import faults, snags
+from scalingsweep_operator import faults, names, resources, snags
 from scalingsweep_operator.api import Api
+from scalingsweep_operator.resources import Object
 from scalingsweep_operator.vitals import Waiting
 
 
@@ -70,6 +71,29 @@ def test_a_webhook_that_does_not_answer_is_one_webhook_whatever_the_port() -> No
 )
 def test_why(fault: Exception, reason: str) -> None:
     assert _said(fault).reason == reason
+
+
+class _Leaving:
+    """An API server where the former object of a name is still going."""
+
+    def __init__(self, body: Object) -> None:
+        self._there = {**body, "metadata": {**body["metadata"], "deletionTimestamp": "now"}}
+
+    async def create(self, *_: object) -> None:
+        raise faults.Exists("there")
+
+    async def get(self, *_: object) -> Object:
+        return self._there
+
+
+def test_what_is_going_is_not_taken_for_made() -> None:
+    """Ours by its controller: it was made, and deleted since."""
+    sweep = {"metadata": {"name": "small", "namespace": "research", "uid": "u"}}
+    owner = names.owner(sweep, resources.SWEEPS)
+    body = {"metadata": {"name": "one", "namespace": "research", "ownerReferences": [owner]}}
+    api: Api = _Leaving(body)  # type: ignore[assignment] # two methods of it are called
+    with pytest.raises(faults.Conflict, match="is still going"):
+        asyncio.run(snags.Snags(api, sweep).make(resources.TRIALS, body))
 
 
 @pytest.mark.parametrize("fault", [faults.Lost("gone"), faults.Conflict("newer"), TransientError()])

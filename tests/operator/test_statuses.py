@@ -75,6 +75,18 @@ def test_a_trial_with_a_spoilt_status_is_still_ours(study: studies.Study) -> Non
     assert trial.recorded == TrialStatus(earlier_gpu_seconds=70)
 
 
+def test_one_attempt_that_cannot_be_read_spoils_no_other(study: studies.Study) -> None:
+    used = [
+        TrialAttempt(number=number, start_time=clock.stamp(100), job="job", gpu_seconds=50)
+        for number in (1, 2, 3)
+    ]
+    there = gathered(study, *used)
+    (item,) = there.trials.values()
+    item["status"]["attempts"][1]["startTime"] = "0000-01-01T00:00:00Z"
+    (trial,) = trials.of(there, study, 1000.0).values()
+    assert trial.recorded.attempts == (used[0], used[2])
+
+
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
 def test_a_time_at_the_end_of_all_times_ends_no_look(study: studies.Study, time: str) -> None:
     attempt = TrialAttempt(number=1, start_time=clock.stamp(100), job="job")
