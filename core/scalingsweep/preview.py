@@ -88,7 +88,7 @@ class Preview:
         for verdict in self.identifiability:
             if verdict.group.wanted and verdict.verdict == design.Verdict.DEFICIENT:
                 return (
-                    f"spec.budgets: {verdict.text} To run it all the same: "
+                    f"spec.budgets: {verdict.text}; to run it all the same: "
                     "spec.fit.identifiability: Warn"
                 )
         return ""
