@@ -46,6 +46,8 @@ class Evidence:
     """Whether its job says that it ended well; what came of it stands in a pod's word alone."""
     since: float
     """From when on it waits for its pods to run: when its job was made, or left the queue."""
+    patience: float = 1.0
+    """How often the start deadline it waits for them."""
     complete_since: float | None = None
     """When all its pods ran."""
     step: int | None = None
@@ -112,7 +114,8 @@ def _without_words(
     if evidence.failed is not None and not speaks:
         words = f"its job failed: {verdict.printable(evidence.failed)}"
         yield Outcome(klass=Class.INFRASTRUCTURE, message=words[:1024])
-    late = start_deadline is not None and now - evidence.since >= start_deadline
+    waited = now - evidence.since
+    late = start_deadline is not None and waited >= start_deadline * evidence.patience
     if evidence.complete_since is None and late:
         why = waiting(evidence, now)
         text = f": {why.reason}: {verdict.printable(why.message)}" if why else ""

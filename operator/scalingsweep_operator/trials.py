@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import zlib
 from collections.abc import Mapping
 
 from scalingsweep.api.attempt import MOST_HALVINGS
@@ -18,6 +19,9 @@ from scalingsweep_operator.jobstate import Finished
 from scalingsweep_operator.resources import Object
 from scalingsweep_operator.studies import Study
 from scalingsweep_operator.vitals import Vitals, Waiting
+
+MOST_SPREAD = 0.25
+"""How much longer than startDeadline a job of several nodes may wait."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +154,16 @@ def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
             failed=state.message if state.finished is Finished.FAILED else None,
             succeeded=state.finished is Finished.SUCCEEDED,
             since=state.released or clock.made(job),
+            patience=_patience(uid, state.nodes),
         ),
     )
+
+
+def _patience(uid: str, nodes: int) -> float:
+    """Two jobs that each hold half of their pods, and the GPUs that the other waits for, would give
+    up at one moment and meet again: by its UID, one of them gives up first.
+    """
+    return 1.0 if nodes == 1 else 1.0 + MOST_SPREAD * zlib.crc32(uid.encode()) / 0xFFFFFFFF
 
 
 def _asked(text: str | None) -> tuple[int, ...] | None:

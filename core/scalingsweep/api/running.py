@@ -46,7 +46,8 @@ class Limits(Wire):
     deadline: Duration | None = None
     """For the whole sweep, from its first start; suspended time does not count."""
     start_deadline: Duration = "30m"
-    """How long an attempt may wait for its pods to run."""
+    """How long an attempt may wait for its pods to run; on several nodes up to a quarter longer, so
+    that two which wait for each other do not give up at one moment."""
 
 
 class Checkpoints(Wire):
