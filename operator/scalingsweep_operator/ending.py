@@ -19,7 +19,7 @@ from scalingsweep_operator.vitals import Vitals, Waiting, Word
 VAGUE_SECONDS = 30.0
 """How long a failure that may have come from another pod's waits for that one's word."""
 UNEXPLAINED_SECONDS = 20.0
-"""So long after its job was made a trial without any pod has been refused them."""
+"""So long after its job was made a trial that lacks a pod has been refused it."""
 
 _VAGUE = frozenset({Class.INFRASTRUCTURE, Class.PREEMPTED})
 _KILLED_FOR_MEMORY = "was killed for the host's memory: raise spec.resources[].memory"
@@ -46,6 +46,8 @@ class Evidence:
     """Whether its job says that it ended well; what came of it stands in a pod's word alone."""
     since: float
     """From when on it waits for its pods to run: when its job was made, or left the queue."""
+    nodes: int = 1
+    """So many pods make it complete."""
     patience: float = 1.0
     """How often the start deadline it waits for them."""
     complete_since: float | None = None
@@ -91,14 +93,16 @@ def waiting(evidence: Evidence, now: float) -> Waiting | None:
         return found[0]
     if evidence.suspended:
         return Waiting(reason=Reason.QUEUED, message="waits in its queue")
-    if not evidence.pods and now - evidence.since > UNEXPLAINED_SECONDS:
-        return Waiting(reason=Reason.QUOTA_EXCEEDED, message=_NO_PODS)
+    unmade = evidence.nodes - len(evidence.pods)
+    if unmade > 0 and now - evidence.since > UNEXPLAINED_SECONDS:
+        message = f"{unmade} of its {evidence.nodes} pods are not made: {_REFUSED}"
+        return Waiting(reason=Reason.QUOTA_EXCEEDED, message=message)
     return None
 
 
-_NO_PODS = (
-    "its pods are not made: the namespace's quota or a policy refuses them, or training-operator "
-    "does not run; `kubectl describe` of its job says more"
+_REFUSED = (
+    "the namespace's quota or a policy refuses them, or training-operator does not run; "
+    "`kubectl describe` of its job says more"
 )
 
 

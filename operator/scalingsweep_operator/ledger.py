@@ -27,7 +27,6 @@ class Seen:
     """UID of its job; empty where there is none."""
     started: float
     """When that was made."""
-    nodes: int = 1
     halvings: int = 0
     templates: str = ""
     """Digest of what its pods were made from."""
@@ -140,7 +139,7 @@ def _settled(
     if unmade(attempt):
         return attempt
     evidence = _evidence(attempt, seen)
-    attempt = _counted(_complete(attempt, evidence, seen, now), evidence, now)
+    attempt = _counted(_complete(attempt, evidence, now), evidence, now)
     if attempt.class_ is None:
         outcome = ending.judge(_evidence(attempt, seen), now, start_deadline)
         if outcome is None:
@@ -169,14 +168,12 @@ def _evidence(attempt: TrialAttempt, seen: Seen | None) -> Evidence:
     return dataclasses.replace(seen.evidence, complete_since=complete, gone=gone, step=attempt.step)
 
 
-def _complete(
-    attempt: TrialAttempt, evidence: Evidence, seen: Seen | None, now: float
-) -> TrialAttempt:
+def _complete(attempt: TrialAttempt, evidence: Evidence, now: float) -> TrialAttempt:
     """With the time from which on all its pods run; a queue that takes them all begins anew."""
     if evidence.suspended:
         return attempt.model_copy(update={"running_time": None})
     running = [pod.created for pod in evidence.pods if pod.running]
-    if attempt.running_time is None and seen is not None and len(running) >= seen.nodes:
+    if attempt.running_time is None and len(running) >= evidence.nodes:
         # the API server's clock may be ahead of ours: none of these pods was made later
         return attempt.model_copy(update={"running_time": clock.stamp(max(now, *running))})
     return attempt

@@ -131,8 +131,7 @@ def _left(attempt: TrialAttempt, pods: tuple[Vitals, ...]) -> ledger.Seen:
     return ledger.Seen(
         job=attempt.job,
         started=since,
-        nodes=len(pods),
-        evidence=Evidence(pods=pods, gone=True, since=since),
+        evidence=Evidence(pods=pods, nodes=len(pods), gone=True, since=since),
     )
 
 
@@ -142,12 +141,12 @@ def _job_seen(job: Object, gathered: Gathered) -> ledger.Seen:
     return ledger.Seen(
         job=uid,
         started=clock.made(job),
-        nodes=state.nodes,
         halvings=min(names.whole(notes.get(names.HALVINGS, "")) or 0, MOST_HALVINGS),
         templates=notes.get(names.TEMPLATES, ""),
         evidence=Evidence(
             asked=_asked(notes.get(names.ASKED)),
             pods=gathered.pods.get(uid, ()),
+            nodes=state.nodes,
             gone=names.leaving(job),
             suspended=state.suspended,
             queued=bool(state.queue),

@@ -184,6 +184,18 @@ def test_a_job_that_its_queue_let_go_while_the_evicted_pod_was_leaving() -> None
     assert klass(failed=words, complete_since=None) is Class.INFRASTRUCTURE
 
 
+def test_a_worker_that_is_not_made_is_told_while_its_master_waits() -> None:
+    """A quota, or a policy against what training-operator adds to workers, refuses it alone."""
+    half = Evidence(pods=(pod(),), nodes=2, since=NOW - 30)
+    told = ending.waiting(half, NOW)
+    assert told is not None
+    assert told.message.startswith("1 of its 2 pods are not made")
+    assert ending.waiting(half, NOW - 25) is None
+    late = judge(pod(), nodes=2, complete_since=None, since=NOW - 600)
+    assert late is not None
+    assert "1 of its 2 pods" in late.message
+
+
 def test_pods_that_never_all_run() -> None:
     one = pod("worker-0", running=False)
     assert klass(pod(), one, complete_since=None, since=NOW - 500) is None

@@ -16,10 +16,10 @@ def attempt(**changes: object) -> TrialAttempt:
     return TrialAttempt(**(values | changes))
 
 
-def seen(*pods: Vitals, nodes: int = 1, job: str = "job", **changes: object) -> ledger.Seen:
+def seen(*pods: Vitals, job: str = "job", **changes: object) -> ledger.Seen:
     values: dict[str, object] = {"asked": (10,), "since": 100.0}
     evidence = Evidence(pods=pods, **(values | changes))  # type: ignore[arg-type] # any of its fields
-    return ledger.Seen(evidence=evidence, job=job, started=100.0, nodes=nodes)
+    return ledger.Seen(evidence=evidence, job=job, started=100.0)
 
 
 def settle(
