@@ -76,8 +76,8 @@ def template(order: Order, sweep: Object, spec: SweepSpec) -> Object:
         merged = merge.merge(merged, patch, at)
         _check(merged["spec"], at)  # after each, so that who wrote it is named
     pod = merged["spec"]
-    if not (pod.get("serviceAccountName") or pod.get("serviceAccount")):
-        pod.setdefault("automountServiceAccountToken", False)
+    # a worker calls no API server; clouds that give rights to a service account need no such token
+    pod.setdefault("automountServiceAccountToken", False)
     attempt = contract.attempt(
         sweep,
         spec,
@@ -102,6 +102,8 @@ def _patches(order: Order, spec: SweepSpec) -> list[tuple[Any, str]]:
     """What goes over ours, in this order; trialTemplate.image stands between the templates."""
     patches: list[tuple[Any, str]] = [(spec.pod_template, _SPEC)]
     if order.role == "trial":
+        # podTemplate is for prepare and fit too, which nothing else gives memory
+        patches.append((_asked(order.resources), "spec.resources"))
         if spec.trial_template.image:
             image = {"name": WORKER, "image": spec.trial_template.image}
             patches.append(({"spec": {"containers": [image]}}, "spec.trialTemplate.image"))
@@ -185,6 +187,15 @@ def _resources(given: Resources | None) -> Object:
     if given.gpus_per_node:
         asked[given.gpu_resource] = str(given.gpus_per_node)
     return {"limits": asked, "requests": copy.copy(asked)}
+
+
+def _asked(given: Resources | None) -> Object:
+    """CPU and memory of a rule as a patch; its GPUs no template may change (`claims`)."""
+    asked = {} if given is None else {"cpu": str(given.cpu)}
+    if given is not None and given.memory:
+        asked["memory"] = given.memory
+    both = {"limits": asked, "requests": copy.copy(asked)}
+    return {"spec": {"containers": [{"name": WORKER, "resources": both}]}}
 
 
 def _gpu_resource(order: Order) -> str:

@@ -154,11 +154,32 @@ def test_keys_are_references_or_nothing() -> None:
     assert not any(each["name"].startswith("AWS_") for each in without)
 
 
-def test_the_service_account_s_token_is_mounted_for_those_who_name_one() -> None:
-    assert small.template("fit", small.spec())["spec"]["automountServiceAccountToken"] is False
+def test_the_service_account_s_token_is_mounted_for_those_who_ask() -> None:
+    """A cloud's rights come with a token of its own, whatever this says."""
     named = small.template("fit", small.spec({"spec": {"serviceAccountName": "me"}}))["spec"]
-    assert "automountServiceAccountToken" not in named
     assert named["serviceAccountName"] == "me"
+    assert named["automountServiceAccountToken"] is False
+    asked = small.spec({"spec": {"automountServiceAccountToken": True}})
+    assert small.template("fit", asked)["spec"]["automountServiceAccountToken"] is True
+
+
+def test_a_rules_memory_is_not_cut_by_the_template_of_all_pods() -> None:
+    """It gives prepare and fit what a quota asks for; trials have a rule, and a template."""
+
+    def memory(role: str, rule: str | None, trial: dict[str, Any]) -> tuple[Any, Any]:
+        asked = {"limits": {"memory": "8Gi"}, "requests": {"memory": "8Gi", "cpu": "1"}}
+        every = {"spec": {"containers": [{"name": WORKER, "resources": asked}]}}
+        made = small.template(role, small.spec(every, trial), Resources(cpu=4, memory=rule))
+        found = pods.container(made)["resources"]
+        assert role == "fit" or found["requests"]["cpu"] == "4"
+        return found["limits"]["memory"], found["requests"]["memory"]
+
+    own = {"limits": {"memory": "16Gi"}, "requests": {"memory": "12Gi"}}
+    over = {"spec": {"containers": [{"name": WORKER, "resources": own}]}}
+    assert memory("fit", "64Gi", {}) == ("8Gi", "8Gi")
+    assert memory("trial", "64Gi", {}) == ("64Gi", "64Gi")
+    assert memory("trial", None, {}) == ("8Gi", "8Gi")
+    assert memory("trial", "64Gi", over) == ("16Gi", "12Gi")
 
 
 def test_the_attempt_has_the_pod_s_own_grace() -> None:
