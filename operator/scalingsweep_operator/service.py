@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from scalingsweep_operator import faults, resources, server, watch
+from scalingsweep_operator import faults, scope, server, watch
 from scalingsweep_operator.api import Api, connect
 from scalingsweep_operator.bucket import Bucket
 from scalingsweep_operator.lease import Lease
@@ -81,7 +81,11 @@ class Service:
             )
             keeping = asyncio.create_task(lease.keep(), name="lease")
             try:
-                working = _all(keeping, look.run(), watch.run(look.look, settings))
+                working = _all(
+                    keeping,
+                    look.run(),
+                    watch.run(look.look, settings, lambda: scope.readable(api, settings)),
+                )
                 await self._unless_stopped(working)
                 await look.drain(DRAIN_SECONDS)
             except faults.Lost:
@@ -136,8 +140,6 @@ async def _all(*works: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> None:
 
 async def _sweeps(api: Api, settings: Settings) -> list[Key]:
     """All that we serve."""
-    found: list[Key] = []
-    for namespace in settings.namespaces or (None,):
-        items = await api.list(resources.SWEEPS, namespace)
-        found += [(i["metadata"]["namespace"], i["metadata"]["name"]) for i in items]
-    return found
+    found = await scope.sweeps(api, settings)
+    every = [item["metadata"] for items in found.values() for item in items]
+    return [(each["namespace"], each["name"]) for each in every]

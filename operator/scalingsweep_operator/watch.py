@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Never
 
 import kopf
 
+from scalingsweep.errors import ScalingSweepError
 from scalingsweep_operator import api, names, resources
 from scalingsweep_operator.settings import Settings
 
@@ -23,17 +24,22 @@ _EXIT_SECONDS = 10.0
 _AGAIN_SECONDS = 5.0
 
 Look = Callable[[str, str], None]
+Readable = Callable[[], Awaitable[tuple[str, ...]]]
+"""The namespaces that may be watched; none: all at once."""
 
 
-async def run(look: Look, settings: Settings) -> Never:
-    """Watch until cancelled; kopf is begun anew when it ends."""
+async def run(look: Look, settings: Settings, readable: Readable) -> Never:
+    """Watch until cancelled; kopf is begun anew when it ends, as it does where it may not watch."""
     while True:
-        await _once(look, settings)
+        try:
+            await _once(look, settings, await readable())
+        except ScalingSweepError as error:
+            _log.warning("nothing can be watched: %s", error)
         _log.warning("watching has ended: it begins anew in %g s", _AGAIN_SECONDS)
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _once(look: Look, settings: Settings) -> None:
+async def _once(look: Look, settings: Settings, namespaces: tuple[str, ...]) -> None:
     """One life of kopf."""
     loop = asyncio.get_running_loop()
     stop, ended = threading.Event(), asyncio.Event()
@@ -44,7 +50,7 @@ async def _once(look: Look, settings: Settings) -> None:
 
     def work() -> None:
         try:
-            asyncio.run(_kopf(tell, settings, stop))
+            asyncio.run(_kopf(tell, settings, namespaces, stop))
         except Exception:  # noqa: BLE001  whatever it was, it is begun anew
             _log.exception("kopf failed")
         finally:
@@ -61,15 +67,16 @@ async def _once(look: Look, settings: Settings) -> None:
             await asyncio.wait_for(ended.wait(), _EXIT_SECONDS)
 
 
-async def _kopf(tell: Look, settings: Settings, stop: threading.Event) -> None:
-    everywhere = not settings.namespaces
+async def _kopf(
+    tell: Look, settings: Settings, namespaces: tuple[str, ...], stop: threading.Event
+) -> None:
     await kopf.operator(
         registry=registry(tell, settings),
         settings=configured(settings),
         stop_flag=stop,
         standalone=True,
-        clusterwide=everywhere,
-        namespaces=settings.namespaces,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
     )
 
 
