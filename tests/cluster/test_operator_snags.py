@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from scalingsweep.api.outcome import Class, Outcome
-from scalingsweep_operator import clock, names, resources
+from scalingsweep_operator import resources
 from scalingsweep_operator.resources import Object, Resource
-from support.stage import Stage, now
+from support.stage import Stage
 
 pytestmark = pytest.mark.cluster
 
@@ -46,14 +45,6 @@ def _quota(stage: Stage, **hard: int) -> None:
     stage.until(heeded, 120)
 
 
-def _told(stage: Stage, reason: str, words: str) -> bool:
-    return any(r == reason and words in note for r, note in stage.events())
-
-
-def _message(stage: Stage, trial: str) -> str:
-    return str(stage.trials()[trial]["status"].get("message", ""))
-
-
 def test_a_full_quota_on_jobs_is_waited_for(stage: Stage) -> None:
     """Before prepare, where it was taken for a template that is refused; and before the fit."""
     stage.apply(retry={"limit": 0, "backoffSeconds": 0}, parallelTrialCount=100)
@@ -64,7 +55,7 @@ def test_a_full_quota_on_jobs_is_waited_for(stage: Stage) -> None:
     assert stage.condition("Progressing") == ("False", "QuotaExceeded")
     assert stage.condition("Planned") == ("Unknown", "Preparing")
     assert stage.condition("Failed")[0] == "False"
-    assert _told(stage, "QuotaExceeded", "exceeded quota: few")
+    assert stage.told("QuotaExceeded", "exceeded quota: few")
     before = stage.written()
     stage.look()
     assert stage.written() == before, "or each look would bring the next one about"
@@ -89,7 +80,7 @@ def test_a_full_quota_on_pytorch_jobs_spends_no_retry(stage: Stage) -> None:
     waiting = [name for name in stage.trials() if stage.job_of(name) not in stage.jobs()]
     assert len(waiting) == 3
     for trial in waiting:
-        assert "QuotaExceeded" in _message(stage, trial)
+        assert "QuotaExceeded" in stage.message(trial)
         assert stage.trials()[trial]["status"]["phase"] == "Pending"
         assert "class" not in stage.attempt(trial)
     counts = stage.status().trials
@@ -105,7 +96,7 @@ def test_a_full_quota_on_pytorch_jobs_spends_no_retry(stage: Stage) -> None:
     _quota(stage, **{PYTORCH_JOBS: 100})
     stage.look_until(lambda: len(stage.jobs()) == 4)
     stage.settle()
-    assert [_message(stage, trial) for trial in waiting] == [""] * 3
+    assert [stage.message(trial) for trial in waiting] == [""] * 3
     stage.finish()
     assert stage.status().progress == "6/6"
     assert all(len(t["status"]["attempts"]) == 1 for t in stage.trials().values())
@@ -214,8 +205,8 @@ def test_a_policy_that_may_be_lifted_is_waited_for(stage: Stage) -> None:
     with _policy(stage, resources.PYTORCH_JOBS, "Forbidden"):
         stage.prepare()
         assert stage.condition("Progressing") == ("False", "Refused")
-        assert "not today" in _message(stage, "source/55k")
-        assert _told(stage, "Refused", "not today")
+        assert "not today" in stage.message("source/55k")
+        assert stage.told("Refused", "not today")
         assert not stage.jobs()
     stage.look_until(lambda: len(stage.jobs()) == 2)
 
@@ -256,178 +247,5 @@ def test_a_webhook_that_does_not_answer_is_waited_for(stage: Stage, resource: Re
             stage.prepare()
         stage.look()
         assert stage.condition("Progressing") == ("False", "Refused")
-        assert _told(stage, "Refused", "failed calling webhook")
+        assert stage.told("Refused", "failed calling webhook")
     stage.look_until(lambda: bool(stage.jobs() or stage.newest("prepare")))
-
-
-def _foreign(stage: Stage, kind: Resource, like: Object, **metadata: Any) -> None:
-    """An object of somebody else's, of the same name."""
-    body = {
-        "apiVersion": kind.api_version,
-        "kind": kind.kind,
-        "metadata": {
-            "name": like["metadata"]["name"],
-            "namespace": stage.namespace,
-            **metadata,
-        },
-        "spec": like["spec"],
-    }
-    answer = stage.client.ask("POST", kind.path(stage.namespace), body)
-    assert answer.status == 201, answer.message
-
-
-LABELLED = pytest.mark.parametrize(
-    "metadata", [{}, {"labels": {names.SWEEP: "small"}}], ids=["unlabelled", "labelled"]
-)
-
-
-def _again(stage: Stage, trial: str) -> Object:
-    """A trial as it was made, once it and its job are gone and nobody has looked."""
-    item = stage.trials()[trial]
-    stage.delete(resources.TRIALS, item["metadata"]["name"])
-    stage.until(lambda: trial not in stage.trials())
-    stage.until(lambda: f"{item['metadata']['name']}-a1" not in stage.every_job())
-    return item
-
-
-@LABELLED
-def test_a_scaling_trial_of_anothers_takes_a_name(stage: Stage, metadata: Any) -> None:
-    stage.apply(parallelTrialCount=100)
-    stage.prepare()
-    item = _again(stage, "source/55k")
-    _foreign(stage, resources.TRIALS, item, **metadata)
-    stage.settle()
-    assert stage.condition("Progressing") == ("False", "NameTaken")
-    assert _told(stage, "NameTaken", f"ScalingTrial {item['metadata']['name']}")
-    stage.done("scratch/55k")
-    stage.done("source/27k")
-    stage.settle()
-    status = stage.status()
-    assert status.trials is not None
-    assert status.trials.succeeded == 2, "the rest goes on"
-    assert "cpt/27k" in stage.trials()
-    stage.delete(resources.TRIALS, item["metadata"]["name"])
-    stage.look_until(lambda: "status" in stage.trials().get("source/55k", {}))
-    stage.finish()
-    assert stage.status().progress == "6/6"
-
-
-@LABELLED
-def test_a_pytorch_job_of_anothers_takes_a_name(stage: Stage, metadata: Any) -> None:
-    stage.apply(retry={"limit": 0, "backoffSeconds": 0})
-    stage.prepare()
-    name = stage.job_of("source/55k", 2)
-    job = stage._read(resources.PYTORCH_JOBS, stage.job_of("source/55k"))
-    job["metadata"]["name"] = name
-    _foreign(stage, resources.PYTORCH_JOBS, job, **metadata)
-    stage.run(stage.job_of("source/55k"))
-    stage.end(stage.job_of("source/55k"), Outcome(klass=Class.PREEMPTED, message="a drain"))
-    stage.settle()
-    assert "NameTaken" in _message(stage, "source/55k")
-    assert _told(stage, "NameTaken", f"PyTorchJob {name} is not this sweep's")
-    assert stage.condition("Progressing") == ("False", "NameTaken")
-    before = stage.written()
-    stage.look()
-    assert stage.written() == before
-    stage.delete(resources.PYTORCH_JOBS, name)
-    stage.look_until(lambda: "job" in stage.attempt("source/55k"))
-    stage.settle()
-    assert stage.attempt("source/55k")["number"] == 2
-    assert _message(stage, "source/55k") == ""
-
-
-def test_a_scaling_trial_that_cannot_be_read_takes_its_name(stage: Stage) -> None:
-    """Ours by its owner; the API server takes budgets that are no whole steps, and we do not."""
-    stage.apply(parallelTrialCount=100)
-    stage.prepare()
-    item = _again(stage, "source/55k")
-    spec = {**item["spec"], "budgets": [each + 1 for each in item["spec"]["budgets"]]}
-    owner = names.owner(stage.sweep(), resources.SWEEPS)
-    labels = {names.SWEEP: "small"}
-    _foreign(stage, resources.TRIALS, item | {"spec": spec}, labels=labels, ownerReferences=[owner])
-    stage.settle()
-    assert stage.condition("Progressing") == ("False", "NameTaken")
-    assert _told(stage, "NameTaken", "cannot be read")
-    stage.done("scratch/55k")
-    stage.settle()
-    assert stage.trials()["scratch/55k"]["status"]["phase"] == "Succeeded"
-
-
-@pytest.mark.parametrize("time_", ["0000-01-01T00:00:00Z", "2026-11-23T19:00:00+99:99"])
-def test_a_status_that_was_written_by_hand_is_written_anew(stage: Stage, time_: str) -> None:
-    """The API server takes these times."""
-    stage.apply(parallelTrialCount=100)
-    stage.prepare()
-    stage.run(stage.job_of("source/55k"))
-    time.sleep(2)
-    stage.done("source/55k")
-    stage.settle()
-    hours = stage.status().usage.gpu_hours
-    assert hours > 0
-    name = stage.trials()["source/55k"]["metadata"]["name"]
-    for kind, named, status in (
-        (resources.SWEEPS, "small", {"suspendedSince": time_}),
-        (resources.TRIALS, name, {"attempts": [{"number": 1, "startTime": time_}]}),
-    ):
-        path = kind.path(stage.namespace, named, "status")
-        answer = stage.client.ask("PATCH", path, {"status": status})
-        assert answer.status == 200, answer.message
-    stage.settle()
-    assert stage.sweep()["status"].get("suspendedSince") is None
-    assert stage.status().usage.gpu_hours >= hours
-    assert stage.attempt("source/55k")["class"] == "Done"
-    stage.finish()
-    assert stage.status().progress == "6/6"
-
-
-def _between(start: str, end: str) -> float:
-    """Seconds from one time of a pod's status to another."""
-    times = [clock.seconds(each) for each in (start, end)]
-    assert times[0] is not None
-    assert times[1] is not None
-    return times[1] - times[0]
-
-
-@pytest.mark.parametrize("mortal", [False, True], ids=["lives on", "dies after every write"])
-def test_gpu_time_of_a_trial_that_no_plan_has_is_counted_before_it_goes(
-    stage: Stage, mortal: bool
-) -> None:
-    """Its pod holds on to its GPU until the very look at which the trial may go."""
-    stage.apply(parallelTrialCount=100)
-    stage.prepare()
-    job = stage.job_of("scratch/55k")
-    stage.run(job)
-    stage.settle()
-    (pod,) = stage.pods(job)
-    stage.stay(pod)
-    stage.edit(model={"sizes": ["27k"]})
-    stage.prepare()
-    time.sleep(4)
-    assert "scratch/55k" in stage.trials(), "its pod is alive"
-    stage.one_write_a_life = mortal
-    end = now()
-    ended = {"exitCode": 1, "reason": "Error", "startedAt": end, "finishedAt": end}
-    stage.container(pod, "Failed", {"terminated": ended})
-    used = _between(pod["status"]["startTime"], end)
-    stage.look_until(lambda: "scratch/55k" not in stage.trials())
-    stage.settle()
-    assert used >= 4
-    assert stage.status().usage.gpu_hours * 3600 >= used - 1
-    stage.stay(pod, False)
-
-
-def test_gpu_time_is_counted_before_the_ttl_removes_it(stage: Stage) -> None:
-    stage.apply(ttlSecondsAfterFinished=0, maxFailedTrialCount=0, parallelTrialCount=1)
-    stage.prepare()
-    job = stage.job_of("source/55k")
-    stage.run(job)
-    stage.settle()
-    time.sleep(4)
-    stage.end(job, Outcome(klass=Class.DIVERGED, message="why"))
-    (status,) = [pod["status"] for pod in stage.pods(job)]
-    (container,) = status["containerStatuses"]
-    used = _between(status["startTime"], container["state"]["terminated"]["finishedAt"])
-    stage.look_until(lambda: not stage.trials())
-    assert stage.condition("BudgetExceeded") == ("True", "MaxFailed")
-    assert used >= 4
-    assert stage.status().usage.gpu_hours * 3600 >= used - 1

@@ -237,6 +237,14 @@ class Stage:
         items = self.items(resources.EVENTS)
         return [(event["reason"], event.get("note", "")) for event in items]
 
+    def told(self, reason: str, words: str) -> bool:
+        """Whether an Event says so."""
+        return any(r == reason and words in note for r, note in self.events())
+
+    def message(self, trial: str) -> str:
+        """What a trial's status says."""
+        return str(self.trials()[trial]["status"].get("message", ""))
+
     # --- training-operator and kubelet
 
     def serve(self) -> None:
