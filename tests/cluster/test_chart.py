@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from hack import crds
-from hack.cluster import helm
+from hack.cluster import binaries, helm
 from hack.cluster.api import Api
 from hack.cluster.errors import ClusterError
 
@@ -118,6 +118,40 @@ def test_monitors_select_what_there_is() -> None:
     assert {port["name"] for port in service["spec"]["ports"]} == {"metrics"}
     labels = _pod(objects)["metadata"]["labels"].items()
     assert service["spec"]["selector"].items() <= labels
+
+
+_TEXTS = frozenset({"name", "namespace", "image", "serviceAccountName", "priorityClassName"})
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(key, value) of everything in an object that Kubernetes wants as text."""
+    match value:
+        case dict():
+            for name, inner in value.items():
+                yield from _texts(inner, "label" if key in {"labels", "matchLabels"} else name)
+        case list():
+            for inner in value:
+                yield from _texts(inner, "namespace" if key == "matchNames" else key)
+        case _ if key == "label" or key in _TEXTS:
+            yield key, value
+
+
+def test_what_is_given_as_text_stays_text() -> None:
+    """A namespace may be called 4711; YAML takes `on` for true, and 1:30 for ninety."""
+    given = (
+        "--set-string=serviceAccount.name=0x10,priorityClassName=1e3,image.tag=30",
+        "--set-string=image.repository=1,imagePullSecrets={7},namespaces={4711,on}",
+    )
+    target = f"--kube-version={binaries.version('kubernetes')}"
+    where = ("1", helm.CHART, "--namespace=4711", target)
+    done = helm.run("template", *where, *EVERYTHING, *given)
+    assert done.returncode == 0, done.stderr
+    objects = [each for each in yaml.safe_load_all(done.stdout) if each]
+    ours = [each for each in objects if each["kind"] != "CustomResourceDefinition"]
+    found = [pair for each in ours for pair in _texts(each)]
+    assert {("namespace", "4711"), ("namespace", "on"), ("label", "1"), ("name", "7")} <= {*found}
+    assert ("image", "1:30") in found
+    assert [pair for pair in found if not isinstance(pair[1], str)] == []
 
 
 def test_definitions_can_be_left_out() -> None:

@@ -14,7 +14,7 @@
 {{- /* What never changes over a release's life: a Deployment's selector cannot. */ -}}
 {{- define "scalingsweep.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "scalingsweep.labels" -}}
