@@ -31,8 +31,9 @@ EVERYTHING = (
 )
 
 
-def _objects(*arguments: str) -> list[dict[str, Any]]:
-    done = helm.template(*arguments)
+def _objects(*arguments: str, release: str = "ss") -> list[dict[str, Any]]:
+    target = f"--kube-version={binaries.version('kubernetes')}"
+    done = helm.run("template", release, helm.CHART, target, *arguments)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 
@@ -142,16 +143,25 @@ def test_what_is_given_as_text_stays_text() -> None:
         "--set-string=serviceAccount.name=0x10,priorityClassName=1e3,image.tag=30",
         "--set-string=image.repository=1,imagePullSecrets={7},namespaces={4711,on}",
     )
-    target = f"--kube-version={binaries.version('kubernetes')}"
-    where = ("1", helm.CHART, "--namespace=4711", target)
-    done = helm.run("template", *where, *EVERYTHING, *given)
-    assert done.returncode == 0, done.stderr
-    objects = [each for each in yaml.safe_load_all(done.stdout) if each]
+    objects = _objects(*EVERYTHING, *given, "--namespace=4711", release="1")
     ours = [each for each in objects if each["kind"] != "CustomResourceDefinition"]
     found = [pair for each in ours for pair in _texts(each)]
     assert {("namespace", "4711"), ("namespace", "on"), ("label", "1"), ("name", "7")} <= {*found}
     assert ("image", "1:30") in found
     assert [pair for pair in found if not isinstance(pair[1], str)] == []
+
+
+def test_two_releases_in_one_namespace_hold_a_lease_each() -> None:
+    leases = set()
+    for release in ("ss", "papers"):
+        objects = _objects(*IMAGES, release=release)
+        (container,) = _pod(objects)["spec"]["containers"]
+        told = {each["name"]: each.get("value") for each in container["env"]}
+        lease = told["SCALINGSWEEP_LEASE_NAME"]
+        rules = [rule for role in _of(objects, "Role") for rule in role["rules"]]
+        assert [rule["resourceNames"] for rule in rules if "resourceNames" in rule] == [[lease]]
+        leases.add(lease)
+    assert len(leases) == 2
 
 
 def test_definitions_can_be_left_out() -> None:

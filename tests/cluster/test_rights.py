@@ -132,8 +132,8 @@ def test_in_all_namespaces(api_server: Api, client: apiserver.Client) -> None:
 def test_of_leases_its_own_alone(api_server: Api, client: apiserver.Client) -> None:
     _install(api_server)
     lease = {"group": "coordination.k8s.io", "resource": "leases"}
-    for verb, name in itertools.product(VERBS, ("scalingsweep-operator", "another")):
-        ours = name == "scalingsweep-operator" and verb in {"get", "update", "patch"}
+    for verb, name in itertools.product(VERBS, ("ss-scalingsweep", "another")):
+        ours = name == "ss-scalingsweep" and verb in {"get", "update", "patch"}
         allowed = _may(client, "rights", **lease, verb=verb, name=name)
         assert allowed == (ours or verb == "create"), (verb, name)
         assert not _may(client, "other", **lease, verb=verb, name=name)
