@@ -15,6 +15,7 @@ from hack.cluster import binaries, helm
 from hack.cluster.api import Api
 from hack.cluster.errors import ClusterError
 
+from scalingsweep_operator import names, pods
 from support import manifests
 
 pytestmark = pytest.mark.cluster
@@ -149,6 +150,18 @@ def test_what_is_given_as_text_stays_text() -> None:
     assert {("namespace", "4711"), ("namespace", "on"), ("label", "1"), ("name", "7")} <= {*found}
     assert ("image", "1:30") in found
     assert [pair for pair in found if not isinstance(pair[1], str)] == []
+
+
+def test_of_a_trials_pods_the_one_that_serves_is_scraped() -> None:
+    (monitor,) = _of(_objects(*EVERYTHING), "PodMonitor")
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    ours = {names.ROLE: "trial", names.SWEEP: "small"}
+    theirs = "training.kubeflow.org/replica-type"  # training-operator writes it
+    assert wanted <= {**ours, theirs: "master"}.items()
+    assert not wanted <= {**ours, theirs: "worker"}.items()
+    assert not wanted <= {**ours, names.ROLE: "fit"}.items()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] == pods.METRICS
 
 
 def test_two_releases_in_one_namespace_hold_a_lease_each() -> None:
