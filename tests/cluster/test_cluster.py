@@ -132,14 +132,15 @@ def _try_to_leave(kubectl: Kubectl, name: str, port: int, *, host_network: bool)
         "name": "try",
         "image": SHELL_IMAGE,
         "imagePullPolicy": "Never",
-        "command": ["bash", "-c", f"if ({attempt}); then echo reached; else echo refused; fi"],
+        # what bash complains of comes through a pipe of its own, and may come last
+        "command": ["bash", "-c", f"({attempt}) 2>/dev/null && echo reached || echo refused"],
     }
     spec = {"hostNetwork": host_network, "restartPolicy": "Never", "containers": [container]}
     metadata = {"name": name, "namespace": "default"}
     kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     ended = "--for=jsonpath={.status.phase}=Succeeded"
     kubectl("wait", f"pod/{name}", ended, f"--timeout={_WAITING}s")
-    return kubectl("logs", name).splitlines()[-1]
+    return kubectl("logs", name).strip()
 
 
 def _is_found_as_a_foreign_one(cluster: Cluster, folder: Path) -> None:
