@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 CHILDREN = (resources.TRIALS, resources.PYTORCH_JOBS, resources.JOBS, resources.PODS)
 _EXIT_SECONDS = 10.0
 _AGAIN_SECONDS = 5.0
+_CLOSING_SECONDS = 0.25
+"""aiohttp says goodbye to a TLS peer after its session is closed; a loop that ends first leaves the
+sockets open."""
 
 Look = Callable[[str, str], None]
 Readable = Callable[[], Awaitable[tuple[str, ...]]]
@@ -78,6 +81,7 @@ async def _kopf(
         clusterwide=not namespaces,
         namespaces=namespaces,
     )
+    await asyncio.sleep(_CLOSING_SECONDS)
 
 
 def registry(tell: Look, settings: Settings) -> kopf.OperatorRegistry:
