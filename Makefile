@@ -74,8 +74,8 @@ cluster-down: ## end it, without a trace
 	@$(PYTHON) -m hack.cluster down
 
 .PHONY: images
-images: ## operator and worker images, from images/ (root; two minutes, 14 GB of the user's cache)
-	@$(PYTHON) -m hack.images
+images: ## operator and worker images, from images/; PUSH=REGISTRY pushes both (root; two minutes, 14 GB of the user's cache)
+	@$(PYTHON) -m hack.images $(if $(PUSH),--push $(PUSH))
 
 # One thread for everything that is timed, and for what only waits.
 .PHONY: bench

@@ -5,5 +5,5 @@ mmdebstrap come from Debian; the base image is Debian's own, from this machine's
 is made stays in `$XDG_CACHE_HOME/scalingsweep/images`, a storage of buildah's: the layer of
 dependencies (5 GB with the CUDA build of torch) is made once for a constraints.txt.
 
-`base` and `registry` → `build` → `__main__`, `deliver`.
+`base` and `registry` → `build` → `push`, `deliver` → `__main__`.
 """

@@ -1,11 +1,11 @@
-"""`python -m hack.images [--load] [operator] [worker]`; see the package."""
+"""`python -m hack.images [--load] [--push REGISTRY] [operator] [worker]`; see the package."""
 
 import argparse
 import sys
 
 from hack.cluster import cluster
 from hack.cluster.errors import ClusterError
-from hack.images import build, buildah, deliver
+from hack.images import build, buildah, deliver, push
 
 
 def main() -> int:
@@ -15,6 +15,7 @@ def main() -> int:
         "names", nargs="*", metavar="IMAGE", help="operator, worker; both by default"
     )
     parser.add_argument("--load", action="store_true", help="into the cluster of make cluster-up")
+    parser.add_argument("--push", metavar="REGISTRY", help="to REGISTRY/operator, REGISTRY/worker")
     given = parser.parse_args()
     try:
         buildah.ensure()
@@ -23,6 +24,8 @@ def main() -> int:
             reference = build.build(builder, name)
             if given.load:
                 deliver.deliver(builder, cluster.the_one(), reference)
+            if given.push:
+                push.push(builder, name, given.push)
     except ClusterError as error:
         print(error, file=sys.stderr)
         return 1

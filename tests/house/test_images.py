@@ -4,7 +4,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hack.images import registry, requirements
+import yaml
+from hack.images import build, push, registry, requirements
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -39,6 +40,16 @@ def test_images_run_as_nobody_and_name_no_place_of_this_machine(name: str) -> No
     assert "\nUSER 65532:65532\n" in text
     assert "http" not in text
     assert "ENV PIP" not in text
+
+
+@pytest.mark.parametrize("prefix", ["registry.example:5000/laws", "registry.example:5000/laws/"])
+def test_an_image_is_pushed_under_the_name_that_the_chart_asks_for(prefix: str) -> None:
+    repository = "registry.example:5000/laws"
+    chart = yaml.safe_load((ROOT / "charts/scalingsweep/Chart.yaml").read_text())
+    assert chart["appVersion"] == PROJECT["version"]
+    for name in build.REFERENCES:
+        wanted = f"{repository}/{name}:{chart['appVersion']}"
+        assert push.destination(name, prefix) == wanted
 
 
 def test_a_mirror_travels_as_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

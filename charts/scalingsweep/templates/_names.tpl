@@ -25,11 +25,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
 {{- define "scalingsweep.image" -}}
-{{- $repository := required "set image.repository: `make images` builds the image, push it to a registry of yours" .Values.image.repository -}}
+{{- $repository := required "set image.repository: images/README.md says how to build the image and push it to a registry of yours" .Values.image.repository -}}
 {{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 
 {{- define "scalingsweep.workerImage" -}}
-{{- $repository := required "set worker.image.repository: `make images` builds the image, push it to a registry of yours" .Values.worker.image.repository -}}
+{{- $repository := required "set worker.image.repository: images/README.md says how to build the image and push it to a registry of yours" .Values.worker.image.repository -}}
 {{- printf "%s:%s" $repository (.Values.worker.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
