@@ -81,6 +81,8 @@ async def _kopf(
         clusterwide=not namespaces,
         namespaces=namespaces,
     )
+    for left in asyncio.all_tasks() - {asyncio.current_task()}:
+        left.cancel()  # it would ask on through a session that is closed
     await asyncio.sleep(_CLOSING_SECONDS)
 
 
