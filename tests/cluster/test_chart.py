@@ -219,22 +219,41 @@ def test_uninstalling_keeps_definitions_and_sweeps(installed: tuple[Api, helm.He
     assert api.kubectl("get", "scalingsweeps", "--output=name").split() == names
 
 
-def test_an_upgrade_upgrades_the_definitions(
+NEWER = {
+    "    - ssw\n": "    - newer\n",
+    "\nreplicas: 1\n": "\nreplicas: 1\nhistory: {kept: 3}\n",
+    '"global": {"type": "object"},': '"global": {"type": "object"}, "history": {"type": "object"},',
+    "\n  replicas:": "\n  revisionHistoryLimit: {{ .Values.history.kept }}\n  replicas:",
+}
+"""What the next chart has otherwise: a definition, and a nested value with its default."""
+
+
+def _newer(folder: Path) -> Path:
+    for file in helm.CHART.rglob("*.*"):
+        target = folder / file.relative_to(helm.CHART)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = file.read_text("utf-8")
+        for old, new in NEWER.items():
+            text = text.replace(old, new)
+        target.write_text(text, "utf-8")
+    return folder
+
+
+def test_an_upgrade_as_the_page_has_it_upgrades_definitions_and_takes_new_defaults(
     installed: tuple[Api, helm.Helm], tmp_path: Path
 ) -> None:
     api, command = installed
     older = {"spec": {"names": {"shortNames": ["old"]}}}
     name = "scalingsweeps.scalingsweep.dev"
     api.kubectl("patch", "crd", name, "--type=merge", "-p", json.dumps(older))
-    changed = tmp_path / "chart"
-    changed.mkdir()
-    for file in helm.CHART.rglob("*.*"):
-        target = changed / file.relative_to(helm.CHART)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(file.read_text().replace("    - ssw\n", "    - newer\n"))
-    command("upgrade", "ss", changed, "--namespace=control", *IMAGES)
-    names = api.kubectl.get("crd", name)["spec"]["names"]
-    assert names["shortNames"] == ["newer"]
+    page = (helm.CHART.parents[1] / "docs" / "cluster.md").read_text("utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("helm upgrade ")]
+    command("upgrade", "ss", _newer(tmp_path / "chart"), "--namespace=control", line.split()[-1])
+    assert api.kubectl.get("crd", name)["spec"]["names"]["shortNames"] == ["newer"]
+    deployment = api.kubectl.get("deployment", "ss-scalingsweep", "--namespace=control")["spec"]
+    assert deployment["revisionHistoryLimit"] == 3
+    (container,) = deployment["template"]["spec"]["containers"]
+    assert container["image"].startswith("ours/operator:"), "what was set is kept"
 
 
 def test_the_notes_tell_what_is_missing(installed: tuple[Api, helm.Helm]) -> None:
