@@ -5,6 +5,7 @@
 
 import dataclasses
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hack.cluster.kubectl import Kubectl
 from hack.e2e import objects, places
 
 from scalingsweep.api.storage import S3Location
+from scalingsweep.errors import SpecError, TransientError
 from scalingsweep.store import Store
 from scalingsweep_cli.local import weed
 
@@ -23,6 +25,7 @@ _IMAGE = "localhost/weed:1"
 _NAME = "s3"
 _PORT = 8333
 _NODE_PORT = 31333
+_BUCKET_SECONDS = 60.0
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -60,7 +63,20 @@ def install(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Server:
     place = f"--namespace={places.STORAGE}"
     kubectl("rollout", "restart", f"deployment/{_NAME}", place)  # a Secret that changed is not seen
     kubectl("rollout", "status", f"deployment/{_NAME}", place, "--timeout=120s")
+    _await_bucket(server.store("setup"))
     return server
+
+
+def _await_bucket(store: Store) -> None:
+    """Its bucket comes last: weed says that it is healthy before that is there."""
+    until = time.monotonic() + _BUCKET_SECONDS
+    while True:
+        try:
+            return store.check_writable()
+        except (SpecError, TransientError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 def _pod() -> objects.Server:
