@@ -62,7 +62,7 @@ stage: $(STAMP) tools ## the cluster with all that a study needs: apply one by h
 	@$(BIN)/python -m hack.e2e
 
 .PHONY: tools
-tools: ## build the pinned Kubernetes into the user's cache (once; about 20 minutes on 2 cores)
+tools: ## build the pinned Kubernetes into the user's cache (once; about 10 minutes on 2 cores)
 	@$(PYTHON) -m hack.cluster tools
 
 .PHONY: cluster-up

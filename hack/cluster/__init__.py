@@ -17,7 +17,7 @@ Every connection is TLS, verified against a CA that is made for this cluster and
 (`certificates`). `up` prints the line that sets KUBECONFIG.
 
 The binaries (`binaries`) are built once, from the modules under `hack/tools`, into
-`$XDG_CACHE_HOME/scalingsweep/tools`; all of them take about 20 minutes on two cores, and `make
+`$XDG_CACHE_HOME/scalingsweep/tools`; all of them take about 10 minutes on two cores, and `make
 tools` does it ahead of time. Debian's packages are installed where they are missing, and stay.
 
 Another disposable cluster can be used instead: with KUBECONFIG set to one that `up` did not make,
