@@ -9,7 +9,7 @@ from scalingsweep_operator.metrics import Metrics
 from scalingsweep_operator.reconcile import Reconciler
 from scalingsweep_operator.resources import Object, Resource
 from scalingsweep_operator.settings import Settings
-from support import manifests, stage
+from support import manifests, space
 from support.memory_api import MemoryApi
 
 STORAGE = {"s3": {"bucket": "studies"}}
@@ -56,7 +56,7 @@ def test_a_status_that_is_refused_is_told_and_written_later() -> None:
     )
 
     async def story() -> None:
-        made = await api.create(resources.SWEEPS, "default", manifests.whole(stage.spec()))
+        made = await api.create(resources.SWEEPS, "default", manifests.whole(space.spec()))
         name = made["metadata"]["name"]
         await operator.reconcile("default", name)
         (event,) = await api.list(resources.EVENTS, "default")

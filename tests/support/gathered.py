@@ -8,13 +8,13 @@ from scalingsweep_operator import clock, names, resources, studies
 from scalingsweep_operator.gather import Gathered
 from scalingsweep_operator.resources import Object
 from support import manifests
-from support.stage import spec as cluster_spec
+from support.space import spec as cluster_spec
 
 SWEEP: Object = {"metadata": {"name": "small", "namespace": "research", "uid": "sweep"}}
 
 
 def study(**changes: Any) -> studies.Study:
-    """The study of `support.stage.spec`."""
+    """The study of `support.space.spec`."""
     body = manifests.whole(cluster_spec(**changes))
     return studies.read({**body, "metadata": {"name": "small", "namespace": "research"}})
 
