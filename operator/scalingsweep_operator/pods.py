@@ -103,7 +103,7 @@ def _patches(order: Order, spec: SweepSpec) -> list[tuple[Any, str]]:
     patches: list[tuple[Any, str]] = [(spec.pod_template, _SPEC)]
     if order.role == "trial":
         # podTemplate is for prepare and fit too, which nothing else gives memory
-        patches.append((_asked(order.resources), "spec.resources"))
+        patches.append((_memory(order.resources), "spec.resources"))
         if spec.trial_template.image:
             image = {"name": WORKER, "image": spec.trial_template.image}
             patches.append(({"spec": {"containers": [image]}}, "spec.trialTemplate.image"))
@@ -189,12 +189,13 @@ def _resources(given: Resources | None) -> Object:
     return {"limits": asked, "requests": copy.copy(asked)}
 
 
-def _asked(given: Resources | None) -> Object:
-    """CPU and memory of a rule as a patch; its GPUs no template may change (`claims`)."""
-    asked = {} if given is None else {"cpu": str(given.cpu)}
-    if given is not None and given.memory:
-        asked["memory"] = given.memory
-    both = {"limits": asked, "requests": copy.copy(asked)}
+def _memory(given: Resources | None) -> Object:
+    """The memory of a rule as a patch. Of CPUs a rule always has a number, its default if nobody's,
+    and so a template's counts.
+    """
+    if given is None or given.memory is None:
+        return {}
+    both = {"limits": {"memory": given.memory}, "requests": {"memory": given.memory}}
     return {"spec": {"containers": [{"name": WORKER, "resources": both}]}}
 
 

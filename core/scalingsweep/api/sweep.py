@@ -48,8 +48,8 @@ class SweepSpec(Wire):
     resources: tuple[Resources, ...] = Field(default=(Resources(),), min_length=1, max_length=32)
     """What trials get: the first rule whose upTo is not below N."""
     pod_template: dict[str, Any] = Field(default_factory=dict)
-    """On the cluster: merged into every pod of the sweep. CPU and memory of trials are those of
-    `resources`, and of trialTemplate where it has any."""
+    """On the cluster: merged into every pod of the sweep. The memory of trials is that of
+    `resources`, where a rule has any; trialTemplate may change it."""
     trial_template: TrialTemplate = TrialTemplate()
     """On the cluster: merged over podTemplate for trials."""
     storage: Storage | None = None
