@@ -29,6 +29,14 @@ def _through(proxy: Proxy, s3: S3, direct: Store, *, seconds: float = 60) -> Sto
     return Store(location, keys=s3.access.keys(), patience=Patience(seconds=seconds))
 
 
+def test_a_write_is_known_again_though_its_headers_are_cut_time_after_time(
+    s3: S3, store: Store, proxy: Proxy
+) -> None:
+    through = _through(proxy, s3, store)
+    proxy.meddle({Fate.LOSE_ANSWER: 0.3, Fate.CUT_ANSWER: 0.6})
+    assert all(through.put_if_absent(f"again/{number}", b"ours") for number in range(30))
+
+
 def test_through_every_fault_nothing_is_lost_or_doubled(s3: S3, store: Store, proxy: Proxy) -> None:
     through = _through(proxy, s3, store)
     proxy.meddle(EVERY)

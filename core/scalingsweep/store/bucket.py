@@ -22,7 +22,6 @@ T = TypeVar("T")
 _PART_BYTES = 32 * 2**20
 # 409 means that another conditional write of the same key was in flight: S3 asks us to try again.
 _CONFLICT_TRIES = 5
-_WRITER_LENGTH = len(uuid.UUID(int=0).hex)
 # Pieces of a body that was cut short, and whole uploads whose last answer was lost: tried again
 # at once, this often, also by a store without patience.
 _AT_ONCE = 3
@@ -259,10 +258,21 @@ class Store:
         return {"Bucket": self.location.bucket, "Key": self._root + key}
 
     def _read(self, key: str, extra: dict[str, Any]) -> bytes:
-        return self._call(key, lambda: self._body(key, extra), at_once=_AT_ONCE)
+        body, _ = self._call(key, lambda: self._whole(key, extra), at_once=_AT_ONCE)
+        return body
 
-    def _body(self, key: str, extra: dict[str, Any]) -> bytes:
-        return self._client.get_object(**self._at(key), **extra)["Body"].read()
+    def _whole(self, key: str, extra: dict[str, Any]) -> tuple[bytes, Mapping[str, str]]:
+        """An object's body, which comes after all headers, and its metadata.
+
+        Headers that were cut short look whole, and what follows them is empty.
+        """
+        answer = self._client.get_object(**self._at(key), **extra)
+        body = answer["Body"].read()
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        told = headers.get("content-length") == "0" or "transfer-encoding" in headers
+        if not body and not told:
+            raise TransientError(f"{self.address(key)}: an answer was cut short; try again")
+        return body, answer["Metadata"]
 
     def _pages(self, prefix: str, extra: dict[str, Any]) -> Iterator[Any]:
         # Not by boto3's paginator: one that has raised is exhausted, and asked again it would end
@@ -293,15 +303,12 @@ class Store:
         return ""
 
     def _writer(self, key: str) -> str | None:
-        for _ in range(_AT_ONCE):
-            try:
-                head = self._call(key, lambda: self._client.head_object(**self._at(key)))
-            except faults.Missing:
-                return None  # it was deleted since; somebody else's all the same
-            found = head["Metadata"].get("writer")
-            if found is not None and len(found) == _WRITER_LENGTH:
-                return found
-        return None  # not written by us, or its headers are cut every time
+        """Whose word an object carries; that of an empty one may be lost with the last headers."""
+        try:
+            _, metadata = self._call(key, lambda: self._whole(key, {}), at_once=_AT_ONCE)
+        except faults.Missing:
+            return None  # it was deleted since; somebody else's all the same
+        return metadata.get("writer")
 
     def _call(self, key: str, request: Callable[[], T], *, at_once: int = 1) -> T:
         """The request's answer, or our error.
