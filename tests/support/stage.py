@@ -167,8 +167,14 @@ class Stage(Space):
         job = self.job_of(trial, number)
         asked = self._read(resources.PYTORCH_JOBS, job)["metadata"]["annotations"][names.ASKED]
         budgets = tuple(int(D) for D in asked.split(","))
+        self.until(lambda: self._served(job))
         self.run(job)
         self.end(job, Outcome(klass=Class.DONE, budgets=budgets))
+
+    def _served(self, job: str) -> bool:
+        """Its pods are there: those of a former job of its name may have to go first."""
+        self.serve()
+        return bool(self.pods(job))
 
     def prepare(self, name: str = NAME, **changes: Any) -> None:
         """Prepare has answered."""
