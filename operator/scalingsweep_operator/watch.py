@@ -73,17 +73,19 @@ async def _once(look: Look, settings: Settings, namespaces: tuple[str, ...]) -> 
 async def _kopf(
     tell: Look, settings: Settings, namespaces: tuple[str, ...], stop: threading.Event
 ) -> None:
-    await kopf.operator(
-        registry=registry(tell, settings),
-        settings=configured(settings),
-        stop_flag=stop,
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-    )
-    for left in asyncio.all_tasks() - {asyncio.current_task()}:
-        left.cancel()  # it would ask on through a session that is closed
-    await asyncio.sleep(_CLOSING_SECONDS)
+    try:
+        await kopf.operator(
+            registry=registry(tell, settings),
+            settings=configured(settings),
+            stop_flag=stop,
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+        )
+    finally:
+        for left in asyncio.all_tasks() - {asyncio.current_task()}:
+            left.cancel()  # it would ask on through a session that is closed
+        await asyncio.sleep(_CLOSING_SECONDS)
 
 
 def registry(tell: Look, settings: Settings) -> kopf.OperatorRegistry:
