@@ -171,9 +171,7 @@ def test_a_rules_memory_is_not_cut_by_the_template_of_all_pods() -> None:
         every = {"spec": {"containers": [{"name": WORKER, "resources": asked}]}}
         made = small.template(role, small.spec(every, trial), Resources(cpu=4, memory=rule))
         found = pods.container(made)["resources"]
-        assert found["requests"]["cpu"] == "100m", (
-            "a rule always has some"
-        )
+        assert found["requests"]["cpu"] == "100m", "a rule always has some"
         return found["limits"]["memory"], found["requests"]["memory"]
 
     own = {"limits": {"memory": "16Gi"}, "requests": {"memory": "12Gi"}}
