@@ -1,6 +1,7 @@
 """What is said of a refusal: the same at every look, though the API server's words change."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -23,7 +24,7 @@ def _said(fault: Exception) -> Waiting:
         raise fault
 
     async def story() -> Waiting:
-        api: Api = _Silent()  # type: ignore[assignment] # one method of it is called
+        api = cast("Api", _Silent())
         sweep = {"metadata": {"name": "small", "namespace": "research", "uid": "u"}}
         found = snags.Snags(api, sweep)
         answer = await found.ask(refuses())
@@ -91,7 +92,7 @@ def test_what_is_going_is_not_taken_for_made() -> None:
     sweep = {"metadata": {"name": "small", "namespace": "research", "uid": "u"}}
     owner = names.owner(sweep, resources.SWEEPS)
     body = {"metadata": {"name": "one", "namespace": "research", "ownerReferences": [owner]}}
-    api: Api = _Leaving(body)  # type: ignore[assignment] # two methods of it are called
+    api = cast("Api", _Leaving(body))
     with pytest.raises(faults.Conflict, match="is still going"):
         asyncio.run(snags.Snags(api, sweep).make(resources.TRIALS, body))
 
